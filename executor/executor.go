@@ -1,0 +1,113 @@
+// Package executor is the server's side of running a script somewhere.
+//
+// Every target is a connection to an agent; targets differ only in how the
+// byte stream is got. A Backend makes and finds places (a container, a process
+// on this machine); a Place gives a net.Conn to the agent that lives there;
+// Drive talks the agent protocol over it, from the signed manifest to the end
+// of the script, and survives cuts of the stream in between.
+//
+//  1. Warm or Create gives a Place; its Ref is stored before anything starts.
+//  2. Drive sends Start (idempotent), then Attach, and hands output to the Sink.
+//  3. When the stream is cut, Drive dials again and goes on at the stored offset.
+//  4. After the final state is stored, Destroy removes the place and its spool.
+//
+// A server that takes over an execution calls Find with the stored Ref and goes
+// on at 2.
+package executor
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"net"
+	"time"
+
+	"cronium.dev/agent/proto"
+	"cronium.dev/cronium"
+)
+
+// ErrGone says that a place does not exist any more, or that the agent there is
+// not the one it was: what ran there is lost.
+var ErrGone = errors.New("what ran the script is gone")
+
+// ErrUnavailable says that the target cannot be reached now and may be later:
+// the container engine is down, say. Nothing is known of what runs there.
+var ErrUnavailable = errors.New("the target cannot be reached")
+
+// Spec says what one execution needs of its place.
+type Spec struct {
+	ExecutionID cronium.ID
+	WorkspaceID cronium.ID
+	Image       string // "" = the runtime image
+	Network     cronium.Network
+	Limits      cronium.Limits
+}
+
+// Backend makes places of one kind. Its methods may be called concurrently.
+type Backend interface {
+	// Warm takes an idle place that fits from the pool, without waiting; nil
+	// if there is none. The place belongs to the caller, who stores its Ref
+	// before Drive and calls Destroy in the end.
+	Warm(Spec) Place
+
+	// Create makes a place. progress is called with a sentence for a person
+	// when a step takes long (pulling an image). Errors are *cronium.Error with
+	// public text, wrapping ErrUnavailable where trying again later makes sense.
+	Create(ctx context.Context, spec Spec, progress func(string)) (Place, error)
+
+	// Find finds the place of a Ref again, after a restart or in another
+	// process. It fails with ErrGone or ErrUnavailable.
+	Find(ctx context.Context, ref string) (Place, error)
+}
+
+// Place is where one execution runs: an agent and the way to reach it.
+type Place interface {
+	// Ref names the place and the agent's instance for Find: a restarted
+	// agent without its spool is another place.
+	Ref() string
+	// Warm tells whether the place came from the pool.
+	Warm() bool
+	// TargetID is what manifests for the agent there must name.
+	TargetID() string
+	// Dial opens a new stream to the agent. A stream that Create or the pool
+	// had opened already is given out first. It fails with ErrGone or
+	// ErrUnavailable.
+	Dial(ctx context.Context) (net.Conn, error)
+	// Destroy ends everything that runs there and removes it. Destroying what
+	// is gone succeeds.
+	Destroy(ctx context.Context) error
+}
+
+// Run is one execution as Drive needs it.
+type Run struct {
+	ExecutionID cronium.ID
+	// Manifest is signed with Key and sent. Its target and times are filled in
+	// by Drive.
+	Manifest *proto.Manifest
+	Blobs    map[string][]byte // by hex SHA-256
+	Key      ed25519.PrivateKey
+	// From is the offset up to which output is stored already.
+	From uint64
+	// Started is set by a server that takes over an execution known to be
+	// running: an agent that does not know it has lost it (ErrGone).
+	Started bool
+	// Cancel is closed when the execution shall be stopped. It may be closed
+	// from the beginning.
+	Cancel <-chan struct{}
+}
+
+// Sink receives what happens in an execution. Drive calls one method at a time.
+type Sink interface {
+	// Started is called once the process runs. It may be called again after a
+	// reconnect.
+	Started(ctx context.Context, setup time.Duration) error
+	// Output stores records that follow one another without gap. When it
+	// returns nil they are durable and will be acknowledged. While it works,
+	// Drive gathers the next batch, bounded.
+	Output(ctx context.Context, records []*proto.Output) error
+	// Usage is what the script uses now.
+	Usage(ctx context.Context, usage *proto.Usage)
+	// Call answers a call of the helper API. A call may be asked again after a
+	// reconnect with the same number.
+	Call(ctx context.Context, call *proto.HelperCall) *proto.HelperAnswer
+}

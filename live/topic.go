@@ -1,0 +1,23 @@
+package live
+
+import "cronium.dev/cronium"
+
+// Topic names something that changes. Publishing a topic says that whoever
+// shows it should read it again; it carries no data.
+type Topic string
+
+// JobTopic is the topic of one job: its status, executions, result.
+func JobTopic(id cronium.ID) Topic { return Topic("job:" + id.String()) }
+
+// JobsTopic is the topic of all jobs of a workspace: one came, changed or ended.
+func JobsTopic(workspace cronium.ID) Topic { return Topic("jobs:" + workspace.String()) }
+
+// OutputTopic is the topic of one execution's output: more is stored.
+func OutputTopic(execution cronium.ID) Topic { return Topic("output:" + execution.String()) }
+
+// EventsTopic is the topic of a workspace's events: one was made or changed.
+func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspace.String()) }
+
+// CancelTopic is for the server process that owns an execution: cancel was
+// asked for and stands in the database.
+func CancelTopic(job cronium.ID) Topic { return Topic("cancel:" + job.String()) }
