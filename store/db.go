@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"cronium.dev/cronium"
+)
+
+// Store is the database. Its methods may be called concurrently.
+type Store struct {
+	pool   *pgxpool.Pool // no scope: a transaction sets its workspace
+	worker *pgxpool.Pool // scope 'system'
+}
+
+// Open connects to the database at url. It refuses a role for which row-level
+// security would not hold.
+func Open(ctx context.Context, url string) (*Store, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("read database address: %w", err)
+	}
+	config.MaxConnIdleTime = 5 * time.Minute
+	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	system := config.Copy()
+	system.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, "SET cronium.scope = 'system'")
+		return err
+	}
+	s := &Store{}
+	if s.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if s.worker, err = pgxpool.NewWithConfig(ctx, system); err != nil {
+		s.pool.Close()
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := s.checkRole(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// checkRole makes sure that the policies of the tenants' tables bind us.
+func (s *Store) checkRole(ctx context.Context) error {
+	var role string
+	var exempt bool
+	err := s.pool.QueryRow(ctx, `SELECT rolname, rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user`).Scan(&role, &exempt)
+	if err != nil {
+		return fmt.Errorf("ask the database for our role: %w", err)
+	}
+	if exempt {
+		return cronium.Errorf(cronium.CodeInvalid,
+			"The database role %q is a superuser or bypasses row-level security, so workspaces would not be kept apart. "+
+				"Use a plain role that owns the database: CREATE ROLE cronium LOGIN PASSWORD '…'; CREATE DATABASE cronium OWNER cronium;", role)
+	}
+	return nil
+}
+
+// Close ends all connections.
+func (s *Store) Close() {
+	s.pool.Close()
+	s.worker.Close()
+}
+
+// Pool gives connections without a workspace: tenants' tables look empty there.
+func (s *Store) Pool() *pgxpool.Pool { return s.pool }
+
+// WorkerPool gives connections that see every workspace, for the job queue.
+func (s *Store) WorkerPool() *pgxpool.Pool { return s.worker }
+
+// Ping tells whether the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.pool.Ping(ctx); err != nil {
+		return fmt.Errorf("ask the database: %w", err)
+	}
+	return nil
+}
+
+// workspace runs f in a transaction that sees one workspace.
+func (s *Store) workspace(ctx context.Context, workspace cronium.ID, f func(pgx.Tx) error) error {
+	return s.inWorkspace(ctx, workspace, "BEGIN", f)
+}
+
+// read runs f in a read-only transaction that sees one workspace.
+func (s *Store) read(ctx context.Context, workspace cronium.ID, f func(pgx.Tx) error) error {
+	return s.inWorkspace(ctx, workspace, "BEGIN READ ONLY", f)
+}
+
+func (s *Store) inWorkspace(ctx context.Context, workspace cronium.ID, begin string, f func(pgx.Tx) error) error {
+	// One round trip: a UUID's text has no quote to escape.
+	begin += "; SET LOCAL cronium.workspace = '" + workspace.String() + "'"
+	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, f)
+}
+
+// system runs f in a transaction that sees every workspace.
+func (s *Store) system(ctx context.Context, f func(pgx.Tx) error) error {
+	return pgx.BeginFunc(ctx, s.worker, f)
+}
+
+// mapError turns what the driver says into what it means: no row is
+// cronium.ErrNotFound, a broken unique rule is a conflict about what. Other
+// errors are wrapped with what.
+func mapError(err error, what string) error {
+	var pg *pgconn.PgError
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pgx.ErrNoRows):
+		return cronium.ErrNotFound
+	case errors.As(err, &pg) && pg.Code == "23505":
+		return &cronium.Error{Code: cronium.CodeConflict, Message: "That exists already.", Err: fmt.Errorf("%s: %w", what, err)}
+	case errors.As(err, &pg) && pg.Code == "53100":
+		return &cronium.Error{Code: cronium.CodeUnavailable, Message: "The database's disk is full; nothing was changed.", Err: fmt.Errorf("%s: %w", what, err)}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
