@@ -184,9 +184,9 @@ type Execution struct {
 	CPU           time.Duration
 	PeakMemory    int64 // bytes
 	OutputBytes   int64 // stored, both streams
-	OutputLines   int64 // line feeds stored, plus one for an unfinished last line
+	OutputLines   int64 // line feeds stored
 	OutputDropped int64 // bytes over the limit
-	OutputChunks  int   // rows written so far: the next seq
+	OutputBlocks  int   // rows that hold it
 }
 
 // CreatedAt is when the attempt was claimed.
@@ -203,7 +203,6 @@ const (
 
 // Chunk is a piece of an execution's output as it was read: bytes of one stream.
 type Chunk struct {
-	Seq       int           // from 0, without gaps in one execution
 	Offset    int64         // of Data[0] in the whole output, both streams together
 	FirstLine int64         // number (from 0) of the line that Data[0] belongs to
 	At        time.Duration // since the execution's start

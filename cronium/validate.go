@@ -44,9 +44,9 @@ func (c *Content) Validate() Problems {
 	c.validateFiles(&p)
 	c.validateEnvironment(&p)
 	p.Add(len(c.Input) <= MaxInputBytes, "input", "must be at most 1 MiB")
-	p.Add(len(c.Input) == 0 || json.Valid(c.Input), "input", "must be JSON, like {\"customer\": 7}")
+	p.Add(len(c.Input) == 0 || json.Valid(c.Input) && utf8.Valid(c.Input), "input", "must be JSON, like {\"customer\": 7}")
 	p.Add(len(c.InputSchema) <= MaxSchemaBytes, "input_schema", "must be at most 64 KiB")
-	p.Add(len(c.InputSchema) == 0 || json.Valid(c.InputSchema), "input_schema", "must be a JSON Schema, like {\"type\": \"object\"}")
+	p.Add(len(c.InputSchema) == 0 || json.Valid(c.InputSchema) && utf8.Valid(c.InputSchema), "input_schema", "must be a JSON Schema, like {\"type\": \"object\"}")
 	p.Add(c.Target == TargetContainer || c.Target == TargetProcess, "target", "must be container or process")
 	p.Add(c.Image == "" || len(c.Image) <= 255 && imageName.MatchString(c.Image), "image",
 		"must be an image reference like python:3.12-slim, or empty for the runtime image")

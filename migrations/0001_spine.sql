@@ -95,7 +95,7 @@ CREATE TABLE event_versions (
     workspace_id uuid NOT NULL REFERENCES workspaces,
     event_id     uuid NOT NULL REFERENCES events ON DELETE CASCADE,
     number       integer NOT NULL CHECK (number <> 0),
-    content      jsonb NOT NULL,
+    content      json NOT NULL, -- json: jsonb refuses the escape of NUL, which a script may hold
     note         text NOT NULL DEFAULT '',
     author_id    uuid NOT NULL,
     author_name  text NOT NULL,
@@ -118,8 +118,8 @@ CREATE TABLE jobs (
     trigger       text NOT NULL,
     triggered_by  text NOT NULL,
     rerun_of      uuid,
-    input         jsonb,
-    output        jsonb,
+    input         json, -- json: jsonb refuses the escape of NUL
+    output        json,
     condition     boolean,
     attempts      integer NOT NULL DEFAULT 0,
     next_attempt  timestamptz,
