@@ -41,3 +41,10 @@ func TestEachDatabaseIsACopyOfItsOwn(t *testing.T) {
 		})
 	}
 }
+
+func TestEngineAnswers(t *testing.T) {
+	t.Parallel()
+	if host := testenv.Engine(t); host == "" {
+		t.Error("no address")
+	}
+}
