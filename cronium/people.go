@@ -16,6 +16,7 @@ type User struct {
 	Name          string
 	PasswordHash  string // Argon2id in PHC form
 	InstanceAdmin bool
+	SessionEpoch  int // goes up to end all sessions
 	CreatedAt     time.Time
 }
 

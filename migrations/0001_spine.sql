@@ -31,13 +31,15 @@ CREATE TABLE users (
     name           text NOT NULL,
     password_hash  text NOT NULL,
     instance_admin boolean NOT NULL DEFAULT false,
+    session_epoch  integer NOT NULL DEFAULT 0, -- sessions of an earlier one have ended
     created_at     timestamptz NOT NULL DEFAULT now()
 );
 
 CREATE TABLE sessions (
-    token  text PRIMARY KEY, -- SHA-256 of the cookie's value
-    data   bytea NOT NULL,
-    expiry timestamptz NOT NULL
+    token   text PRIMARY KEY, -- SHA-256 of the cookie's value
+    data    bytea NOT NULL,
+    expiry  timestamptz NOT NULL, -- when it ends unless used before
+    ends_at timestamptz NOT NULL  -- when it ends in any case
 );
 CREATE INDEX sessions_by_expiry ON sessions (expiry);
 
@@ -82,7 +84,7 @@ CREATE TABLE events (
     type         text NOT NULL CHECK (type IN ('PYTHON', 'NODEJS', 'BASH')),
     status       text NOT NULL CHECK (status IN ('DRAFT', 'ACTIVE', 'PAUSED', 'ARCHIVED')),
     version      integer NOT NULL,
-    concurrency  integer NOT NULL DEFAULT 0, -- of the current version: read when a job is claimed
+    concurrency  integer NOT NULL DEFAULT 0, -- of the current version: read when a job is claimed; 0 = no limit
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now()
 );
@@ -135,6 +137,7 @@ CREATE TABLE jobs (
 CREATE INDEX jobs_by_workspace ON jobs (workspace_id, id DESC);
 CREATE INDEX jobs_by_event ON jobs (event_id, id DESC);
 CREATE INDEX jobs_open ON jobs (workspace_id, id) WHERE status IN ('QUEUED', 'CLAIMED', 'RUNNING');
+CREATE INDEX jobs_open_by_event ON jobs (event_id, id) WHERE status IN ('QUEUED', 'CLAIMED', 'RUNNING');
 CREATE INDEX jobs_failed ON jobs (workspace_id, id DESC) WHERE status IN ('FAILED', 'CANCELLED');
 
 CREATE TABLE executions (
