@@ -1,0 +1,172 @@
+package executor
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"cronium.dev/agent/proto"
+)
+
+// signalTimeout bounds one try to have the script stopped; tries follow one
+// another while the stream lives.
+const signalTimeout = 5 * time.Second
+
+type attachStream = grpc.BidiStreamingClient[proto.AttachRequest, proto.AttachResponse]
+
+// attach follows an execution that the agent knows. One goroutine receives,
+// one waits for the wish to cancel, and this one gives everything to the sink
+// in order.
+func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
+	streamCtx, cancel := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	defer cancel()
+
+	stream, err := l.agent.Attach(streamCtx)
+	if err != nil {
+		return nil, fmt.Errorf("attach: %w", err)
+	}
+	open := &proto.AttachOpen{ExecutionId: d.run.ExecutionID.String(), FromOffset: d.next}
+	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Open{Open: open}}) // Recv tells why it failed
+	received := newQueue()
+	helpers.Go(func() { receive(streamCtx, stream, received) })
+	helpers.Go(func() { d.stopWhenAsked(streamCtx, l) })
+
+	for {
+		messages, err := received.take(ctx)
+		if err != nil {
+			if status.Code(err) == codes.NotFound {
+				return nil, fmt.Errorf("%w: the agent does not know the execution", ErrGone)
+			}
+			return nil, fmt.Errorf("attach: %w", err)
+		}
+		d.progress = true
+		finish, err := d.deliver(ctx, stream, messages)
+		if finish != nil || err != nil {
+			return finish, err
+		}
+	}
+}
+
+func receive(ctx context.Context, stream attachStream, q *queue) {
+	for {
+		m, err := stream.Recv()
+		if err == nil {
+			err = q.put(ctx, m)
+		}
+		if err != nil {
+			q.end(err)
+			return
+		}
+	}
+}
+
+// deliver gives messages to the sink in their order, output that follows one
+// another in one call. It returns the Finish when that was among them.
+func (d *drive) deliver(ctx context.Context, stream attachStream, messages []*proto.AttachResponse) (*proto.Finish, error) {
+	var batch []*proto.Output
+	end := d.next // of the batch
+	for _, m := range messages {
+		if o := m.GetOutput(); o != nil {
+			o, err := follow(o, end)
+			if err != nil {
+				return nil, err
+			}
+			if o != nil {
+				batch = append(batch, o)
+				end += uint64(len(o.GetData()))
+			}
+			continue
+		}
+		if err := d.store(ctx, stream, batch, end); err != nil {
+			return nil, err
+		}
+		batch = nil
+		if m.GetFinish() != nil {
+			return m.GetFinish(), nil
+		}
+		if err := d.notice(ctx, stream, m); err != nil {
+			return nil, err
+		}
+	}
+	return nil, d.store(ctx, stream, batch, end)
+}
+
+// follow makes a record begin at offset: what was stored already is cut off
+// (nil: all of it). A gap cannot be mended, because the agent sends from where
+// it was asked to.
+func follow(o *proto.Output, offset uint64) (*proto.Output, error) {
+	last := o.GetOffset() + uint64(len(o.GetData()))
+	switch {
+	case o.GetOffset() == offset:
+		return o, nil
+	case o.GetOffset() > offset:
+		return nil, fmt.Errorf("%w: its output from byte %d to %d is not there any more", ErrGone, offset, o.GetOffset())
+	case last <= offset:
+		return nil, nil
+	}
+	return &proto.Output{
+		Offset: offset,
+		Stream: o.GetStream(),
+		AtUs:   o.GetAtUs(),
+		Data:   o.GetData()[offset-o.GetOffset():],
+	}, nil
+}
+
+// store has the sink store a batch that ends at offset end, and acknowledges
+// it.
+func (d *drive) store(ctx context.Context, stream attachStream, batch []*proto.Output, end uint64) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := d.sink.Output(ctx, batch); err != nil {
+		return &endError{fmt.Errorf("store output: %w", err)}
+	}
+	d.next = end
+	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: end}}) // Recv tells why it failed
+	return nil
+}
+
+// notice gives the sink what is neither output nor the end.
+func (d *drive) notice(ctx context.Context, stream attachStream, m *proto.AttachResponse) error {
+	switch part := m.GetPart().(type) {
+	case *proto.AttachResponse_Started:
+		setup := time.Duration(part.Started.GetSetupUs()) * time.Microsecond
+		if err := d.sink.Started(ctx, setup); err != nil {
+			return &endError{fmt.Errorf("store the start: %w", err)}
+		}
+	case *proto.AttachResponse_Usage:
+		d.sink.Usage(ctx, part.Usage)
+	case *proto.AttachResponse_Call:
+		answer := d.sink.Call(ctx, part.Call)
+		_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Answer{Answer: answer}}) // Recv tells why it failed
+	}
+	return nil
+}
+
+// stopWhenAsked waits for the wish to cancel and sends it until the agent has
+// it. Each new stream sends it again: the agent takes it once.
+func (d *drive) stopWhenAsked(ctx context.Context, l *Link) {
+	select {
+	case <-d.run.Cancel:
+	case <-ctx.Done():
+		return
+	}
+	for {
+		once, cancel := context.WithTimeout(ctx, signalTimeout)
+		_, err := l.agent.Signal(once, &proto.SignalRequest{
+			ExecutionId: d.run.ExecutionID.String(),
+			Stop:        proto.Stop_STOP_CANCEL,
+		})
+		cancel()
+		if err == nil || status.Code(err) == codes.NotFound || !pause(ctx, time.Second) {
+			return
+		}
+	}
+}

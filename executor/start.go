@@ -1,0 +1,84 @@
+package executor
+
+import (
+	"context"
+	"crypto/ed25519"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	protobuf "google.golang.org/protobuf/proto"
+
+	"cronium.dev/agent/proto"
+)
+
+// manifestLife is how long an agent accepts a manifest. It covers clocks that
+// differ and a stream that breaks at the start.
+const manifestLife = 15 * time.Minute
+
+// partBytes is the size of one blob part on the stream.
+const partBytes = 256 << 10
+
+// start delivers the manifest and the blobs that the agent asks for. When it
+// returns nil the agent has the execution in its spool.
+func (d *drive) start(ctx context.Context, l *Link) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signed, err := d.sign()
+	if err != nil {
+		return &endError{err}
+	}
+	stream, err := l.agent.Start(ctx)
+	if err != nil {
+		return fmt.Errorf("start: %w", err)
+	}
+	// A Send fails with io.EOF alone; Recv tells why.
+	_ = stream.Send(&proto.StartRequest{Part: &proto.StartRequest_Manifest{Manifest: signed}})
+	for {
+		answer, err := stream.Recv()
+		if err != nil {
+			if refused := refusal(err); refused != nil {
+				return refused
+			}
+			return fmt.Errorf("start: %w", err)
+		}
+		d.progress = true
+		if answer.GetAccepted() != nil {
+			return nil
+		}
+		for _, digest := range answer.GetNeed().GetSha256() {
+			blob, ok := d.run.Blobs[digest]
+			if !ok {
+				return &endError{fmt.Errorf("start: the agent asked for a blob %s that the manifest does not have", digest)}
+			}
+			sendBlob(stream, digest, blob)
+		}
+	}
+}
+
+// sign fills in what depends on the place and signs the manifest.
+func (d *drive) sign() (*proto.SignedManifest, error) {
+	m := protobuf.Clone(d.run.Manifest).(*proto.Manifest)
+	now := time.Now()
+	m.ExecutionId = d.run.ExecutionID.String()
+	m.Target = d.place.TargetID()
+	m.IssuedUnixMs = now.UnixMilli()
+	m.ExpiresUnixMs = now.Add(manifestLife).UnixMilli()
+	data, err := protobuf.Marshal(m)
+	if err != nil {
+		return nil, fmt.Errorf("encode the manifest: %w", err)
+	}
+	signature := ed25519.Sign(d.run.Key, append([]byte("cronium manifest v1\n"), data...))
+	return &proto.SignedManifest{Manifest: data, Signature: signature}, nil
+}
+
+func sendBlob(stream grpc.BidiStreamingClient[proto.StartRequest, proto.StartResponse], digest string, blob []byte) {
+	for {
+		n := min(len(blob), partBytes)
+		part := &proto.BlobPart{Sha256: digest, Data: blob[:n], Last: n == len(blob)}
+		if stream.Send(&proto.StartRequest{Part: &proto.StartRequest_Blob{Blob: part}}) != nil || part.Last {
+			return // Recv tells why a Send failed
+		}
+		blob = blob[n:]
+	}
+}
