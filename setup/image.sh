@@ -40,8 +40,8 @@ from_pulled() {
 }
 
 from_debootstrap() {
-	command -v debootstrap >/dev/null || fail "The runtime image cannot be made: $base cannot be pulled and debootstrap is not installed." \
-		"Either let the engine reach its registry, or:  sudo apt-get install debootstrap"
+	say "$base cannot be pulled"
+	command -v debootstrap >/dev/null || ./packages.sh install debootstrap
 	step "Making the runtime image with debootstrap (once, about a minute)"
 	root=$(as_root mktemp -d /var/tmp/cronium-runtime.XXXXXX)
 	trap 'as_root rm -rf --one-file-system "$root"' EXIT
@@ -55,6 +55,7 @@ from_debootstrap() {
 	as_root tar -C "$root" --exclude='./dev/*' -c . | import
 }
 
+say "no runtime image yet; trying $base"
 if docker image inspect "$base" >/dev/null 2>&1 || timeout 60 docker pull -q "$base" >/dev/null 2>&1
 then from_pulled
 else from_debootstrap
