@@ -17,6 +17,11 @@ import (
 type Store struct {
 	pool   *pgxpool.Pool // no scope: a transaction sets its workspace
 	worker *pgxpool.Pool // scope 'system'
+
+	claims   *batcher[Claim, *Claimed]
+	starts   *batcher[Started, bool]
+	appends  *batcher[appendRequest, bool]
+	finishes *batcher[Finish, bool]
 }
 
 // Open connects to the database at url. It refuses a role for which row-level
@@ -42,9 +47,14 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	if err := s.checkRole(ctx); err != nil {
-		s.Close()
+		s.pool.Close()
+		s.worker.Close()
 		return nil, err
 	}
+	s.claims = newBatcher(256, 2, s.claimBatch)
+	s.starts = newBatcher(256, 2, s.startBatch)
+	s.appends = newBatcher(64, 4, s.appendBatch)
+	s.finishes = newBatcher(256, 2, s.finishBatch)
 	return s, nil
 }
 
@@ -64,8 +74,12 @@ func (s *Store) checkRole(ctx context.Context) error {
 	return nil
 }
 
-// Close ends all connections.
+// Close ends all connections. Nothing may be under way.
 func (s *Store) Close() {
+	s.claims.close()
+	s.starts.close()
+	s.appends.close()
+	s.finishes.close()
 	s.pool.Close()
 	s.worker.Close()
 }

@@ -1,0 +1,140 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// ActivityBucket counts jobs that were accepted in one span of time.
+type ActivityBucket struct {
+	Start     time.Time
+	Succeeded int
+	Failed    int // FAILURE, TIMEOUT and PARTIAL
+	Other     int // cancelled or not yet final
+}
+
+// Activity counts the jobs accepted since a moment, by spans of the length
+// bucket. Spans without jobs are left out.
+func (s *Store) Activity(ctx context.Context, workspace cronium.ID, since time.Time, bucket time.Duration) ([]ActivityBucket, error) {
+	var buckets []ActivityBucket
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		// The moment of acceptance is in the first 48 bits of the id.
+		rows, err := tx.Query(ctx, `
+			SELECT to_timestamp(floor(('x' || lpad(replace(left(id::text, 13), '-', ''), 16, '0'))::bit(64)::bigint / 1000.0 / $3) * $3) AS start,
+				count(*) FILTER (WHERE result = 'SUCCESS'),
+				count(*) FILTER (WHERE result IN ('FAILURE', 'TIMEOUT', 'PARTIAL')),
+				count(*) FILTER (WHERE result IN ('', 'CANCELLED'))
+			FROM jobs WHERE workspace_id = $1 AND id >= $2 GROUP BY 1 ORDER BY 1`,
+			workspace, cronium.IDFloor(since), bucket.Seconds())
+		if err != nil {
+			return err
+		}
+		buckets, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ActivityBucket])
+		return err
+	})
+	return buckets, mapError(err, "count jobs")
+}
+
+// AttentionItem is an event whose last jobs failed.
+type AttentionItem struct {
+	EventID    cronium.ID
+	EventName  string
+	Failures   int       // in a row, at most 50
+	Since      time.Time // the first of them was accepted
+	LastJobID  cronium.ID
+	LastResult cronium.Result
+	LastError  string
+}
+
+// Attention lists the active events whose newest final job of the last week
+// did not succeed, the most recent first, at most 20.
+func (s *Store) Attention(ctx context.Context, workspace cronium.ID) ([]AttentionItem, error) {
+	var items []AttentionItem
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			WITH last AS (
+				SELECT e.id, e.name, j.id AS job, j.result, j.error FROM events e
+				CROSS JOIN LATERAL (
+					SELECT id, result, error FROM jobs
+					WHERE event_id = e.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED')
+					ORDER BY id DESC LIMIT 1) j
+				WHERE e.workspace_id = $1 AND e.status = 'ACTIVE' AND j.result <> 'SUCCESS'
+				ORDER BY j.id DESC LIMIT 20)
+			SELECT last.id, last.name, run.failures, run.first, last.job, last.result, last.error
+			FROM last CROSS JOIN LATERAL (
+				SELECT count(*)::int AS failures, min(id::text)::uuid AS first FROM (
+					SELECT id, bool_and(result <> 'SUCCESS') OVER (ORDER BY id DESC) AS failing FROM (
+						SELECT id, result FROM jobs WHERE event_id = last.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED')
+						ORDER BY id DESC LIMIT 50) recent) streak
+				WHERE failing) run
+			ORDER BY last.job DESC`, workspace, cronium.IDFloor(time.Now().AddDate(0, 0, -7)))
+		if err != nil {
+			return err
+		}
+		items, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (AttentionItem, error) {
+			var a AttentionItem
+			var first cronium.ID
+			err := row.Scan(&a.EventID, &a.EventName, &a.Failures, &first, &a.LastJobID, &a.LastResult, &a.LastError)
+			a.Since = cronium.IDTime(first)
+			return a, err
+		})
+		return err
+	})
+	return items, mapError(err, "look for failing events")
+}
+
+// UsualDuration is the median run time of the event's last 20 successful
+// executions; false when there are fewer than three.
+func (s *Store) UsualDuration(ctx context.Context, workspace, event cronium.ID) (time.Duration, bool, error) {
+	var us *float64
+	var count int
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `
+			SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY run_us), count(*) FROM (
+				SELECT x.run_us FROM (
+					SELECT id FROM jobs WHERE workspace_id = $1 AND event_id = $2 AND result = 'SUCCESS' ORDER BY id DESC LIMIT 20) j
+				JOIN executions x ON x.job_id = j.id AND x.status = 'SUCCESS') r`, workspace, event).Scan(&us, &count)
+	})
+	if err != nil || us == nil || count < 3 {
+		return 0, false, mapError(err, "find usual duration")
+	}
+	return time.Duration(*us) * time.Microsecond, true, nil
+}
+
+// LastSuccess finds the newest job of the event before another that succeeded:
+// what changed since then may be why that one failed. Nil if there is none.
+func (s *Store) LastSuccess(ctx context.Context, workspace, event, before cronium.ID) (*cronium.Job, error) {
+	var job *cronium.Job
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+jobColumns("j")+` FROM jobs j
+			WHERE j.workspace_id = $1 AND j.event_id = $2 AND j.id < $3 AND j.result = 'SUCCESS' ORDER BY j.id DESC LIMIT 1`, workspace, event, before)
+		if err != nil {
+			return err
+		}
+		jobs, err := pgx.CollectRows(rows, rowToJob)
+		if len(jobs) == 1 {
+			job = &jobs[0]
+		}
+		return err
+	})
+	return job, mapError(err, "find last success")
+}
+
+// Counts are what /metrics and the Settings page show of all workspaces.
+type Counts struct {
+	Queued  int // accepted and not claimed, up to 10,000
+	Running int // claimed or running, up to 10,000
+}
+
+// Counts counts open jobs of all workspaces.
+func (s *Store) Counts(ctx context.Context) (Counts, error) {
+	var c Counts
+	err := s.worker.QueryRow(ctx, `
+		SELECT count(*) FILTER (WHERE status = 'QUEUED'), count(*) FILTER (WHERE status <> 'QUEUED')
+		FROM (SELECT status FROM jobs WHERE status IN ('QUEUED', 'CLAIMED', 'RUNNING') LIMIT 20000) o`).Scan(&c.Queued, &c.Running)
+	return c, mapError(err, "count open jobs")
+}

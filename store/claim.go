@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// ErrNotQueued says that a job cannot be claimed: another process has it, or it
+// is final.
+var ErrNotQueued = errors.New("the job is not queued any more")
+
+// ErrConcurrency says that as many jobs of the event run as may. The job is
+// marked as waiting; the end of one of them puts it into the queue again.
+var ErrConcurrency = errors.New("the event's concurrency limit is reached")
+
+// Claim is what a process that takes a job stores of its next execution.
+type Claim struct {
+	JobID       cronium.ID
+	ExecutionID cronium.ID
+	Owner       cronium.ID
+	Target      cronium.TargetKind
+	TargetRef   string // "" when the place is made later
+	Warm        bool
+}
+
+// Claimed is the job as it stands after the claim.
+type Claimed struct {
+	Job       cronium.Job
+	EventName string
+	EventType cronium.EventType
+}
+
+// Claim makes the job CLAIMED and its execution PENDING in one transaction. It
+// fails with ErrNotQueued or, when limited is set, with ErrConcurrency.
+func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed, error) {
+	var claimed *Claimed
+	var err error
+	if limited {
+		claimed, err = s.claimLimited(ctx, claim)
+	} else {
+		claimed, err = s.claims.do(ctx, claim)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if claimed == nil {
+		return nil, ErrNotQueued
+	}
+	return claimed, nil
+}
+
+// claimBatch claims many jobs in one statement. The answer of a job that is not
+// QUEUED is nil.
+func (s *Store) claimBatch(ctx context.Context, claims []Claim) ([]*Claimed, error) {
+	answers := make([]*Claimed, len(claims))
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		claimed, err := claimIn(ctx, tx, claims)
+		for i := range claims {
+			answers[i] = claimed[claims[i].JobID]
+			delete(claimed, claims[i].JobID) // a job asked for twice has one winner
+		}
+		return err
+	})
+	return answers, mapError(err, "claim jobs")
+}
+
+func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Claimed, error) {
+	n := len(claims)
+	jobs, executions, owners := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n)
+	targets, refs, warm := make([]string, n), make([]string, n), make([]bool, n)
+	for i, c := range claims {
+		jobs[i], executions[i], owners[i] = c.JobID, c.ExecutionID, c.Owner
+		targets[i], refs[i], warm[i] = string(c.Target), c.TargetRef, c.Warm
+	}
+	rows, err := tx.Query(ctx, `
+		WITH asked AS (
+			SELECT DISTINCT ON (job_id) * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::bool[])
+				AS a (job_id, execution_id, owner, target, target_ref, warm)),
+		claimed AS (
+			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
+			FROM asked WHERE jobs.id = asked.job_id AND jobs.id = ANY($1) AND jobs.status = 'QUEUED' AND jobs.cancelled_at IS NULL
+			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
+		made AS (
+			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)
+			SELECT execution_id, workspace_id, id, attempts, target, target_ref, 'PENDING', owner, warm FROM claimed)
+		SELECT `+jobColumns("claimed")+`, e.name, e.type FROM claimed JOIN events e ON e.id = claimed.event_id`,
+		jobs, executions, owners, targets, refs, warm)
+	if err != nil {
+		return nil, err
+	}
+	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Claimed, error) {
+		var c Claimed
+		return &c, row.Scan(append(scanJob(&c.Job), &c.EventName, &c.EventType)...)
+	})
+	claimed := make(map[cronium.ID]*Claimed, n)
+	for _, c := range found {
+		claimed[c.Job.ID] = c
+	}
+	return claimed, err
+}
+
+// claimLimited claims one job of an event that may not run without limit. The
+// event's row is the lock under which claims and ends of its jobs are counted.
+func (s *Store) claimLimited(ctx context.Context, claim Claim) (*Claimed, error) {
+	var claimed *Claimed
+	full := false
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		event, limit, running, err := lockEvent(ctx, tx, claim.JobID)
+		if err != nil {
+			return err
+		}
+		if full = limit > 0 && running >= limit; full {
+			_, err := tx.Exec(ctx, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1 AND event_id = $2 AND status = 'QUEUED'`, claim.JobID, event)
+			return err
+		}
+		found, err := claimIn(ctx, tx, []Claim{claim})
+		claimed = found[claim.JobID]
+		return err
+	})
+	if err == nil && full {
+		return nil, ErrConcurrency
+	}
+	return claimed, mapError(err, "claim job")
+}
+
+// lockEvent locks the event of a job and counts what runs of it.
+func lockEvent(ctx context.Context, tx pgx.Tx, job cronium.ID) (event cronium.ID, limit, running int, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT e.id, e.concurrency FROM events e JOIN jobs j ON j.event_id = e.id WHERE j.id = $1 FOR NO KEY UPDATE OF e`, job).Scan(&event, &limit)
+	if err != nil {
+		return
+	}
+	// A statement of its own: its snapshot is taken after the lock was got.
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM jobs WHERE event_id = $1 AND status IN ('CLAIMED', 'RUNNING')`, event).Scan(&running)
+	return
+}
+
+// SetPlace stores where a claimed execution will run, before anything is
+// started there. It fails with ErrNotOwner when the execution was taken over.
+func (s *Store) SetPlace(ctx context.Context, execution, owner cronium.ID, ref string) error {
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET target_ref = $3 WHERE id = $1 AND owner = $2 AND status = 'PENDING' AND target_ref = ''`, execution, owner, ref)
+	return changedOne(tag.RowsAffected(), err, "store where the execution runs")
+}
+
+// ErrNotOwner says that an execution belongs to another process now, or is
+// final: whoever gets it must stop writing, and must leave the place alone.
+var ErrNotOwner = errors.New("the execution belongs to another process")
+
+// changedOne tells a state change that found its row from one that did not.
+func changedOne(count int64, err error, what string) error {
+	if err == nil && count == 0 {
+		return ErrNotOwner
+	}
+	return mapError(err, what)
+}

@@ -1,0 +1,97 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// Runnable is what must be known of an event before a job of it is accepted.
+type Runnable struct {
+	Name    string
+	Type    cronium.EventType
+	Status  cronium.EventStatus
+	Version int // current
+}
+
+// Runnable finds an event for running it.
+func (s *Store) Runnable(ctx context.Context, workspace, event cronium.ID) (*Runnable, error) {
+	var r Runnable
+	// One round trip on a worker's connection; the workspace is in the WHERE.
+	err := s.worker.QueryRow(ctx, `SELECT name, type, status, version FROM events WHERE workspace_id = $1 AND id = $2`, workspace, event).
+		Scan(&r.Name, &r.Type, &r.Status, &r.Version)
+	if err != nil {
+		return nil, mapError(err, "find event")
+	}
+	return &r, nil
+}
+
+// Content finds what a version of an event runs.
+func (s *Store) Content(ctx context.Context, workspace, event cronium.ID, version int) (*cronium.Content, error) {
+	var content cronium.Content
+	err := s.worker.QueryRow(ctx, `SELECT content FROM event_versions WHERE workspace_id = $1 AND event_id = $2 AND number = $3`, workspace, event, version).
+		Scan(&content)
+	if err != nil {
+		return nil, mapError(err, "find version")
+	}
+	return &content, nil
+}
+
+// Idempotency makes a request that carries a key accepted once. Request is a
+// digest of what was asked.
+type Idempotency struct {
+	Key     string
+	Request []byte
+}
+
+// Enqueue stores a new job and, in the same transaction, what queue adds: its
+// entry in the queue. When the key was used before for the same request, the
+// job of then is returned as first and nothing is stored; for another request
+// it fails with CodeConflict.
+func (s *Store) Enqueue(ctx context.Context, j *cronium.Job, once *Idempotency, queue func(context.Context, pgx.Tx) error) (first *cronium.ID, err error) {
+	err = s.workspace(ctx, j.WorkspaceID, func(tx pgx.Tx) error {
+		if once != nil {
+			if first, err = claimKey(ctx, tx, j, once); err != nil || first != nil {
+				return err
+			}
+		}
+		if err := insertJob(ctx, tx, j); err != nil {
+			return err
+		}
+		return queue(ctx, tx)
+	})
+	return first, mapError(err, "accept job")
+}
+
+func claimKey(ctx context.Context, tx pgx.Tx, j *cronium.Job, once *Idempotency) (*cronium.ID, error) {
+	tag, err := tx.Exec(ctx, `INSERT INTO idempotency_keys (workspace_id, key, request, job_id) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		j.WorkspaceID, once.Key, once.Request, j.ID)
+	if err != nil || tag.RowsAffected() == 1 {
+		return nil, err
+	}
+	var request []byte
+	var first cronium.ID
+	err = tx.QueryRow(ctx, `SELECT request, job_id FROM idempotency_keys WHERE workspace_id = $1 AND key = $2`, j.WorkspaceID, once.Key).Scan(&request, &first)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(request, once.Request) {
+		return nil, cronium.Errorf(cronium.CodeConflict, "The idempotency key %q was used for another request. Use a new key for each run.", once.Key)
+	}
+	return &first, nil
+}
+
+func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
+	_, err := tx.Exec(ctx, `
+		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input)
+		VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9)`,
+		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input)
+	if err != nil {
+		return fmt.Errorf("insert job: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+func executionColumns(table string) string {
+	return columns(table, `id workspace_id job_id attempt target target_ref status owner exit_code signal out_of_memory error
+		started_at finished_at warm setup_us run_us cleanup_us cpu_us peak_memory output_bytes output_lines output_dropped output_blocks`)
+}
+
+// microseconds scans a bigint of microseconds into a duration.
+type microseconds struct{ d *time.Duration }
+
+// ScanInt64 is pgtype.Int64Scanner's shape for what the driver calls.
+func (m microseconds) Scan(value any) error {
+	us, _ := value.(int64)
+	*m.d = time.Duration(us) * time.Microsecond
+	return nil
+}
+
+// scanExecution gives the destinations of executionColumns.
+func scanExecution(e *cronium.Execution) []any {
+	return []any{&e.ID, &e.WorkspaceID, &e.JobID, &e.Attempt, &e.Target, &e.TargetRef, &e.Status, &e.Owner, &e.ExitCode, &e.Signal,
+		&e.OutOfMemory, &e.Error, &e.StartedAt, &e.FinishedAt, &e.Warm,
+		microseconds{&e.Setup}, microseconds{&e.Run}, microseconds{&e.Cleanup}, microseconds{&e.CPU},
+		&e.PeakMemory, &e.OutputBytes, &e.OutputLines, &e.OutputDropped, &e.OutputBlocks}
+}
+
+func rowToExecution(row pgx.CollectableRow) (cronium.Execution, error) {
+	var e cronium.Execution
+	return e, row.Scan(scanExecution(&e)...)
+}
+
+// Executions lists the attempts of a job, the first first.
+func (s *Store) Executions(ctx context.Context, workspace, job cronium.ID) ([]cronium.Execution, error) {
+	var executions []cronium.Execution
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+executionColumns("e")+` FROM executions e
+			WHERE e.workspace_id = $1 AND e.job_id = $2 AND e.id >= $3 ORDER BY e.attempt, e.id`, workspace, job, firstPossible(job))
+		if err != nil {
+			return err
+		}
+		executions, err = pgx.CollectRows(rows, rowToExecution)
+		return err
+	})
+	return executions, mapError(err, "list executions")
+}
+
+// firstPossible bounds the ids of a job's executions from below, so that older
+// partitions are not looked at; two days are left for clocks that differ.
+func firstPossible(job cronium.ID) cronium.ID {
+	return cronium.IDFloor(cronium.IDTime(job).Add(-48 * time.Hour))
+}
+
+// Execution finds one execution.
+func (s *Store) Execution(ctx context.Context, workspace, id cronium.ID) (*cronium.Execution, error) {
+	var execution cronium.Execution
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+executionColumns("e")+` FROM executions e WHERE e.workspace_id = $1 AND e.id = $2`, workspace, id)
+		if err != nil {
+			return err
+		}
+		execution, err = pgx.CollectExactlyOneRow(rows, rowToExecution)
+		return err
+	})
+	if err != nil {
+		return nil, mapError(err, "find execution")
+	}
+	return &execution, nil
+}
+
+// OpenRefs tells which of the target references belong to executions that are
+// not final. Sweeps keep those.
+func (s *Store) OpenRefs(ctx context.Context) (map[string]bool, error) {
+	rows, err := s.worker.Query(ctx, `SELECT target_ref FROM executions WHERE status IN ('PENDING', 'RUNNING') AND target_ref <> ''`)
+	if err != nil {
+		return nil, mapError(err, "list open executions")
+	}
+	refs, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	open := make(map[string]bool, len(refs))
+	for _, ref := range refs {
+		open[ref] = true
+	}
+	return open, mapError(err, "list open executions")
+}

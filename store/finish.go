@@ -1,0 +1,290 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// Started is the moment when an execution's process runs.
+type Started struct {
+	ExecutionID cronium.ID
+	JobID       cronium.ID
+	Owner       cronium.ID
+	Setup       time.Duration
+}
+
+// Start makes a PENDING execution and its job RUNNING. For one that runs
+// already it does nothing. It fails with ErrNotOwner.
+func (s *Store) Start(ctx context.Context, started Started) error {
+	ok, err := s.starts.do(ctx, started)
+	if err == nil && !ok {
+		return ErrNotOwner
+	}
+	return err
+}
+
+func (s *Store) startBatch(ctx context.Context, batch []Started) ([]bool, error) {
+	n := len(batch)
+	executions, jobs, owners, setups := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n), make([]int64, n)
+	for i, b := range batch {
+		executions[i], jobs[i], owners[i], setups[i] = b.ExecutionID, b.JobID, b.Owner, b.Setup.Microseconds()
+	}
+	rows, err := s.worker.Query(ctx, `
+		WITH asked AS (
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS a (id, job_id, owner, setup_us)),
+		started AS (
+			UPDATE executions e SET status = 'RUNNING', started_at = coalesce(e.started_at, now()), setup_us = asked.setup_us
+			FROM asked WHERE e.id = asked.id AND e.id = ANY($1) AND e.owner = asked.owner AND e.status IN ('PENDING', 'RUNNING')
+			RETURNING e.id, e.job_id),
+		moved AS (
+			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
+			FROM started WHERE j.id = started.job_id AND j.id = ANY($2) AND j.status = 'CLAIMED')
+		SELECT id FROM started`, executions, jobs, owners, setups)
+	if err != nil {
+		return nil, mapError(err, "start executions")
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	return found(executions, ids), mapError(err, "start executions")
+}
+
+// found tells for each id that was asked whether it is among those that changed.
+func found(asked, changed []cronium.ID) []bool {
+	set := make(map[cronium.ID]bool, len(changed))
+	for _, id := range changed {
+		set[id] = true
+	}
+	answers := make([]bool, len(asked))
+	for i, id := range asked {
+		answers[i] = set[id]
+	}
+	return answers
+}
+
+// Finish is the end of an execution, and what follows for its job.
+type Finish struct {
+	ExecutionID cronium.ID
+	JobID       cronium.ID
+	Owner       cronium.ID
+	Status      cronium.ExecutionStatus
+	ExitCode    *int
+	Signal      int
+	OutOfMemory bool
+	Error       string
+	Setup       time.Duration
+	Run         time.Duration
+	Cleanup     time.Duration
+	CPU         time.Duration
+	PeakMemory  int64
+	Dropped     int64
+	Output      json.RawMessage
+	Condition   *bool
+	Retry       *time.Duration // another attempt follows after this; nil: the job is final
+	Limited     bool           // the event has a concurrency limit: others may wait for this end
+}
+
+// clean makes text that came from a target fit for the database: UTF-8 without
+// NUL, of at most 4,000 bytes.
+func clean(s string) string {
+	s = strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\x00", "␀")
+	if len(s) > 4000 {
+		s = strings.ToValidUTF8(s[:4000], "") + "…"
+	}
+	return s
+}
+
+// Finish makes an execution final and its job final or QUEUED for a retry. All
+// that follows is stored in the same transaction: queue adds the queue entry
+// of a job, at a time. It fails with ErrNotOwner when the execution is not the
+// owner's any more; then nothing was stored. The job's status afterwards is
+// returned.
+func (s *Store) Finish(ctx context.Context, f Finish, queue func(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error) (cronium.JobStatus, error) {
+	if f.Retry == nil && !f.Limited {
+		ok, err := s.finishes.do(ctx, f)
+		if err == nil && !ok {
+			err = ErrNotOwner
+		}
+		return f.Status.Result().JobStatus(), err
+	}
+	var status cronium.JobStatus
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		if f.Limited {
+			if _, _, _, err := lockEvent(ctx, tx, f.JobID); err != nil {
+				return err
+			}
+		}
+		var err error
+		if status, err = finishOne(ctx, tx, f, queue); err != nil {
+			return err
+		}
+		if f.Limited {
+			return releaseWaiting(ctx, tx, f.JobID, queue)
+		}
+		return nil
+	})
+	if err == ErrNotOwner {
+		return "", err
+	}
+	return status, mapError(err, "finish execution")
+}
+
+type queueFunc = func(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error
+
+func finishOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) (cronium.JobStatus, error) {
+	var cancelled bool
+	if err := tx.QueryRow(ctx, `SELECT cancelled_at IS NOT NULL FROM jobs WHERE id = $1 FOR NO KEY UPDATE`, f.JobID).Scan(&cancelled); err != nil {
+		return "", err
+	}
+	if f.Retry != nil && !cancelled {
+		return cronium.JobQueued, retryOne(ctx, tx, f, queue)
+	}
+	if cancelled && f.Retry != nil {
+		// A retry would have followed, but the job was cancelled meanwhile.
+		f.Status = cronium.ExecutionCancelled
+	}
+	answers, err := finishIn(ctx, tx, []Finish{f})
+	if err == nil && !answers[0] {
+		err = ErrNotOwner
+	}
+	return f.Status.Result().JobStatus(), err
+}
+
+// retryOne ends the execution and puts its job back into the queue.
+func retryOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) error {
+	ended, err := endExecutions(ctx, tx, []Finish{f})
+	if err != nil {
+		return err
+	}
+	if len(ended) == 0 {
+		return ErrNotOwner
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE jobs j SET status = 'QUEUED', next_attempt = now() + $2::interval, error = $3
+		WHERE j.id = $1 AND j.status IN ('CLAIMED', 'RUNNING') RETURNING `+jobColumns("j"), f.JobID, *f.Retry, clean(f.Error))
+	if err != nil {
+		return err
+	}
+	job, err := pgx.CollectExactlyOneRow(rows, rowToJob)
+	if err != nil {
+		return err
+	}
+	return queue(ctx, tx, job, *job.NextAttempt)
+}
+
+// releaseWaiting puts as many waiting jobs of the event into the queue as there
+// is room for now, the most urgent first.
+func releaseWaiting(ctx context.Context, tx pgx.Tx, finished cronium.ID, queue queueFunc) error {
+	event, limit, running, err := lockEvent(ctx, tx, finished)
+	if err != nil {
+		return err
+	}
+	room := limit - running
+	if limit == 0 {
+		room = 1000 // the limit was lifted: let all go
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE jobs j SET waiting = '' FROM (
+			SELECT id FROM jobs WHERE event_id = $1 AND status = 'QUEUED' AND waiting = 'concurrency'
+			ORDER BY array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority), id LIMIT $2) w
+		WHERE j.id = w.id RETURNING `+jobColumns("j"), event, max(room, 0))
+	if err != nil {
+		return err
+	}
+	jobs, err := pgx.CollectRows(rows, rowToJob)
+	if err != nil {
+		return err
+	}
+	for _, job := range jobs {
+		if err := queue(ctx, tx, job, time.Time{}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) finishBatch(ctx context.Context, batch []Finish) ([]bool, error) {
+	var answers []bool
+	err := s.system(ctx, func(tx pgx.Tx) (err error) {
+		answers, err = finishIn(ctx, tx, batch)
+		return err
+	})
+	return answers, mapError(err, "finish executions")
+}
+
+// finishIn ends executions and makes their jobs final.
+func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
+	ended, err := endExecutions(ctx, tx, batch)
+	if err != nil {
+		return nil, err
+	}
+	executions := make([]cronium.ID, len(batch))
+	var jobs []cronium.ID
+	var statuses, results, errors []string
+	var outputs []*string
+	var conditions []*bool
+	done := make(map[cronium.ID]bool, len(ended))
+	for _, id := range ended {
+		done[id] = true
+	}
+	for i, f := range batch {
+		executions[i] = f.ExecutionID
+		if !done[f.ExecutionID] {
+			continue
+		}
+		result := f.Status.Result()
+		jobs = append(jobs, f.JobID)
+		statuses, results = append(statuses, string(result.JobStatus())), append(results, string(result))
+		errors, conditions = append(errors, clean(f.Error)), append(conditions, f.Condition)
+		outputs = append(outputs, jsonText(f.Output))
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE jobs j SET status = a.status, result = a.result, error = a.error, output = a.output::json, condition = a.condition,
+			finished_at = now(), next_attempt = NULL
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[]) AS a (id, status, result, error, output, condition)
+		WHERE j.id = a.id AND j.id = ANY($1) AND j.status IN ('CLAIMED', 'RUNNING')`,
+		jobs, statuses, results, errors, outputs, conditions)
+	return found(executions, ended), err
+}
+
+// jsonText is nil for no value.
+func jsonText(raw json.RawMessage) *string {
+	if len(raw) == 0 {
+		return nil
+	}
+	s := string(raw)
+	return &s
+}
+
+// endExecutions makes executions final and returns the ids of those that were
+// open and the owner's.
+func endExecutions(ctx context.Context, tx pgx.Tx, batch []Finish) ([]cronium.ID, error) {
+	n := len(batch)
+	ids, owners := make([]cronium.ID, n), make([]cronium.ID, n)
+	statuses, errors, codes, signals, oom := make([]string, n), make([]string, n), make([]*int, n), make([]int, n), make([]bool, n)
+	setup, run, cleanup, cpu, peak, dropped := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	for i, f := range batch {
+		ids[i], owners[i], statuses[i], errors[i] = f.ExecutionID, f.Owner, string(f.Status), clean(f.Error)
+		codes[i], signals[i], oom[i] = f.ExitCode, f.Signal, f.OutOfMemory
+		setup[i], run[i], cleanup[i] = f.Setup.Microseconds(), f.Run.Microseconds(), f.Cleanup.Microseconds()
+		cpu[i], peak[i], dropped[i] = f.CPU.Microseconds(), f.PeakMemory, f.Dropped
+	}
+	rows, err := tx.Query(ctx, `
+		UPDATE executions e SET status = a.status, error = a.error, exit_code = a.exit_code, signal = a.signal, out_of_memory = a.oom,
+			setup_us = greatest(e.setup_us, a.setup_us), run_us = a.run_us, cleanup_us = a.cleanup_us, cpu_us = a.cpu_us,
+			peak_memory = a.peak, output_dropped = a.dropped, finished_at = now()
+		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bool[],
+			$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
+			AS a (id, owner, status, error, exit_code, signal, oom, setup_us, run_us, cleanup_us, cpu_us, peak, dropped)
+		WHERE e.id = a.id AND e.id = ANY($1) AND e.owner = a.owner AND e.status IN ('PENDING', 'RUNNING')
+		RETURNING e.id`,
+		ids, owners, statuses, errors, codes, signals, oom, setup, run, cleanup, cpu, peak, dropped)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+}

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// Lease is how long a server process is taken to be alive after it has renewed
+// its lease, by the database's clock. It is renewed every LeaseRenewal.
+const (
+	Lease        = 12 * time.Second
+	LeaseRenewal = 4 * time.Second
+)
+
+// Process is a server process as others see it.
+type Process struct {
+	ID        cronium.ID
+	Hostname  string
+	PID       int
+	Version   string
+	StartedAt time.Time
+	Alive     bool // its lease has not run out
+}
+
+// RenewLease says that the process is alive, and makes its row if there is
+// none. A process whose lease had run out gets it back; what others took over
+// in the meantime stays theirs, because executions name their owner.
+func (s *Store) RenewLease(ctx context.Context, p Process) error {
+	_, err := s.worker.Exec(ctx, `
+		INSERT INTO processes (id, hostname, pid, version, lease_until)
+		VALUES ($1, $2, $3, $4, now() + $5::interval)
+		ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until`,
+		p.ID, p.Hostname, p.PID, p.Version, Lease)
+	return mapError(err, "renew lease")
+}
+
+// EndLease ends the lease of a process that is known to be dead, or is about to
+// stop, so that others need not wait for it to run out.
+func (s *Store) EndLease(ctx context.Context, id cronium.ID) error {
+	_, err := s.worker.Exec(ctx, `UPDATE processes SET lease_until = now() - interval '1 second' WHERE id = $1 AND lease_until > now()`, id)
+	return mapError(err, "end lease")
+}
+
+// Processes lists the processes of the last day, the newest first.
+func (s *Store) Processes(ctx context.Context) ([]Process, error) {
+	rows, err := s.worker.Query(ctx, `
+		SELECT id, hostname, pid, version, started_at, lease_until > now() AS alive
+		FROM processes ORDER BY id DESC LIMIT 200`)
+	if err != nil {
+		return nil, mapError(err, "list processes")
+	}
+	processes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Process])
+	return processes, mapError(err, "list processes")
+}
+
+// dropOldProcesses removes the rows of processes that are long dead and own
+// nothing.
+func (s *Store) dropOldProcesses(ctx context.Context) error {
+	_, err := s.worker.Exec(ctx, `
+		DELETE FROM processes p WHERE lease_until < now() - interval '1 day'
+		AND NOT EXISTS (SELECT 1 FROM executions e WHERE e.owner = p.id AND e.status IN ('PENDING', 'RUNNING'))`)
+	return mapError(err, "remove old processes")
+}

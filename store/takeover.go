@@ -1,0 +1,114 @@
+package store
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// Adopted is an execution that this process now owns, with its job.
+type Adopted struct {
+	Execution cronium.Execution
+	Job       cronium.Job
+	EventName string
+	EventType cronium.EventType
+}
+
+// TakeOver gives the process up to limit open executions that belong to nobody
+// alive, and puts the queue's entries of dead processes right: an entry whose
+// job is still QUEUED may be fetched again, the others are done, because their
+// executions have an owner of their own.
+func (s *Store) TakeOver(ctx context.Context, process cronium.ID, limit int) ([]Adopted, error) {
+	var adopted []Adopted
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id FROM processes WHERE lease_until < now() AND id <> $1`, process)
+		if err != nil {
+			return err
+		}
+		dead, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+		if err != nil {
+			return err
+		}
+		if err := releaseQueue(ctx, tx, dead); err != nil {
+			return err
+		}
+		adopted, err = takeExecutions(ctx, tx, process, dead, limit)
+		return err
+	})
+	return adopted, mapError(err, "take over executions")
+}
+
+func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, dead []cronium.ID, limit int) ([]Adopted, error) {
+	rows, err := tx.Query(ctx, `
+		WITH free AS (
+			SELECT id FROM executions
+			WHERE status IN ('PENDING', 'RUNNING') AND (owner IS NULL OR owner = ANY($2))
+			LIMIT $3 FOR UPDATE SKIP LOCKED),
+		taken AS (
+			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
+		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type
+		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Adopted, error) {
+		var a Adopted
+		err := row.Scan(append(append(scanExecution(&a.Execution), scanJob(&a.Job)...), &a.EventName, &a.EventType)...)
+		return a, err
+	})
+}
+
+// releaseQueue frees what dead processes had fetched from the queue. River's
+// own rescue takes an hour and is not used for this.
+func releaseQueue(ctx context.Context, tx pgx.Tx, dead []cronium.ID) error {
+	if len(dead) == 0 {
+		return nil
+	}
+	clients := make([]string, len(dead))
+	for i, id := range dead {
+		clients[i] = id.String()
+	}
+	_, err := tx.Exec(ctx, `
+		WITH held AS (
+			SELECT r.id, j.status = 'QUEUED' AS queued
+			FROM river_job r LEFT JOIN jobs j ON j.id = (r.args->>'job_id')::uuid
+			WHERE r.state = 'running' AND r.kind = 'run'
+			  AND r.attempted_by[array_upper(r.attempted_by, 1)] = ANY($1)
+			LIMIT 1000 FOR UPDATE OF r SKIP LOCKED)
+		UPDATE river_job r SET
+			state = CASE WHEN held.queued THEN 'available' ELSE 'completed' END::river_job_state,
+			finalized_at = CASE WHEN held.queued THEN NULL ELSE now() END
+		FROM held WHERE r.id = held.id`, clients)
+	return err
+}
+
+// HandOver gives up all open executions of the process without stopping them,
+// so that another process, or this one's successor, adopts them at once.
+func (s *Store) HandOver(ctx context.Context, process cronium.ID) (int64, error) {
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET owner = NULL WHERE owner = $1 AND status IN ('PENDING', 'RUNNING')`, process)
+	return tag.RowsAffected(), mapError(err, "hand over executions")
+}
+
+// Stranded lists jobs that have been QUEUED for a minute with no entry in the
+// queue that would ever run them: the last net under every crash between two
+// steps. It looks at the oldest 500.
+func (s *Store) Stranded(ctx context.Context) ([]cronium.Job, error) {
+	rows, err := s.worker.Query(ctx, `
+		SELECT `+jobColumns("j")+` FROM (
+			SELECT * FROM jobs
+			WHERE status = 'QUEUED' AND id < $1
+			  AND coalesce(next_attempt, '-infinity') < now() - interval '1 minute'
+			ORDER BY id LIMIT 500) j
+		WHERE NOT EXISTS (
+			SELECT 1 FROM river_job r WHERE r.args @> jsonb_build_object('job_id', j.id)
+			AND r.kind = 'run' AND r.state IN ('available', 'running', 'retryable', 'scheduled', 'pending'))
+		AND (j.waiting = '' OR NOT EXISTS (
+			SELECT 1 FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))`, minuteAgo())
+	if err != nil {
+		return nil, mapError(err, "look for stranded jobs")
+	}
+	jobs, err := pgx.CollectRows(rows, rowToJob)
+	return jobs, mapError(err, "look for stranded jobs")
+}
