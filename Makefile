@@ -39,7 +39,6 @@ build: ## build bin/cronium and the agents beside it
 generate: $(TOOLS)/.installed ## make the generated files anew (templ, protobuf)
 	@PATH="$(TOOLS):$$PATH" go generate ./...
 	@PATH="$(TOOLS):$$PATH" templ generate -log-level error
-	@gofmt -l -w $$(git ls-files --cached --others --exclude-standard '*_templ.go')
 
 $(TOOLS)/.installed: go.mod
 	@mkdir -p $(TOOLS)

@@ -2,6 +2,12 @@ module cronium.dev
 
 go 1.26.0
 
+// No Go of ours: patterns like ./... pass these by.
+ignore (
+	./build
+	./node_modules
+)
+
 require (
 	github.com/BurntSushi/toml v1.4.1-0.20240526193622-a339e1f7089c // indirect
 	github.com/Microsoft/go-winio v0.6.4 // indirect
