@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // Code says what kind of failure an Error is; the HTTP status follows from it.
@@ -48,7 +49,8 @@ func (c Code) Status() int {
 type Error struct {
 	Code    Code
 	Message string
-	Fields  []FieldError // for CodeInvalid: one entry a wrong field
+	Fields  []FieldError  // for CodeInvalid: one entry a wrong field
+	Wait    time.Duration // for CodeLimited: when to try again; 0 if unknown
 	Err     error
 }
 
