@@ -31,9 +31,11 @@ func named(err error) error {
 	return err
 }
 
-// namedByLog does the same for what PostgreSQL itself wrote before it ended.
+// namedByLog does the same for what PostgreSQL itself wrote before it ended;
+// the end of that is in the error.
 func namedByLog(what, log string) error {
-	err := fmt.Errorf("%s: %s", what, log)
+	lines := strings.Split(strings.TrimSpace(log), "\n")
+	err := fmt.Errorf("%s: %s", what, strings.Join(lines[max(0, len(lines)-quotedLines):], "\n"))
 	switch {
 	case strings.Contains(log, "No space left on device"), strings.Contains(log, "Disk quota exceeded"):
 		return diskFull(err)
@@ -42,6 +44,9 @@ func namedByLog(what, log string) error {
 	}
 	return err
 }
+
+// quotedLines is how much of a log is shown to a person.
+const quotedLines = 8
 
 func diskFull(err error) error {
 	return fmt.Errorf("%w: free some space; nothing that was stored is lost: %w", ErrDiskFull, err)

@@ -52,7 +52,7 @@ func (c *Cluster) initdb(ctx context.Context, dir string, locale ...string) erro
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && ctx.Err() == nil {
-		return namedByLog("initdb", lastLines(string(out), 5))
+		return namedByLog("initdb", string(out))
 	}
 	if err != nil {
 		return named(fmt.Errorf("run initdb: %w", errors.Join(err, ctx.Err())))

@@ -265,7 +265,8 @@ func pause(ctx context.Context, exited <-chan struct{}) error {
 	return nil
 }
 
-// lastLog is the end of what PostgreSQL wrote: to its log, or before it had one.
+// lastLog is what the postmaster wrote since it was spawned: to startup.log, and
+// to its own log once that had begun.
 func (c *Cluster) lastLog() string {
 	text, _ := os.ReadFile(c.layout.startupLog) // an empty text says as much
 	names, _ := filepath.Glob(filepath.Join(c.layout.logDir(), "postgresql-*.log"))
@@ -276,10 +277,5 @@ func (c *Cluster) lastLog() string {
 			text = append(text, more...)
 		}
 	}
-	return lastLines(string(text), 8)
-}
-
-func lastLines(text string, n int) string {
-	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.Join(lines[max(0, len(lines)-n):], "\n")
+	return string(text)
 }
