@@ -1,0 +1,180 @@
+package container
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"sync"
+	"time"
+)
+
+// fillTimeout is how long another server may take to fill the volume before
+// its unfinished work is removed.
+const fillTimeout = time.Minute
+
+// serveCommand is PID 1 of a script's container.
+func serveCommand(target string, key ed25519.PublicKey) []string {
+	return []string{
+		agentPath, "serve", "--stdio", "--single",
+		"--target", target,
+		"--key", base64.StdEncoding.EncodeToString(key),
+		"--spool", spoolDir,
+		"--work", workDir,
+	}
+}
+
+// connectCommand joins its standard streams to the agent of its container.
+func connectCommand() []string {
+	return []string{agentPath, "connect", "--spool", spoolDir}
+}
+
+// agentVolume is the engine's volume that holds the agent. Its name is the
+// binary's digest, so servers of different releases do not share one.
+type agentVolume struct {
+	engine *engine
+	file   string // the binary on this machine
+	digest string // hex SHA-256
+	labels map[string]string
+
+	mu    sync.Mutex
+	ready bool
+}
+
+func newAgentVolume(e *engine, file string, labels map[string]string) (*agentVolume, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("open the agent's binary: %w", err)
+	}
+	defer f.Close()
+	digest := sha256.New()
+	if _, err := io.Copy(digest, f); err != nil {
+		return nil, fmt.Errorf("read the agent's binary: %w", err)
+	}
+	return &agentVolume{engine: e, file: file, digest: hex.EncodeToString(digest.Sum(nil)), labels: labels}, nil
+}
+
+func (v *agentVolume) name() string { return "cronium-agent-" + v.digest[:16] }
+
+// doubt has the next ensure check again.
+func (v *agentVolume) doubt() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.ready = false
+}
+
+// ensure makes and fills the volume unless that was seen to be done. An image
+// is needed for the container, never started, through which files get there.
+func (v *agentVolume) ensure(ctx context.Context, image string) (name string, err error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.ready {
+		return v.name(), nil
+	}
+	if err := v.fill(ctx, image); err != nil {
+		return "", fmt.Errorf("put the agent into the engine: %w", err)
+	}
+	v.ready = true
+	return v.name(), nil
+}
+
+func (v *agentVolume) fill(ctx context.Context, image string) error {
+	if err := v.engine.makeVolume(ctx, v.name(), nil); err != nil {
+		return err
+	}
+	// The helper's name is the lock between servers.
+	p := plan{
+		name: v.name() + "-fill", image: image, command: []string{agentPath},
+		user: "0:0", network: "none", labels: v.labels, volume: v.name(), writable: true,
+	}
+	id, err := v.createAlone(ctx, p)
+	if err != nil {
+		return err
+	}
+	defer v.engine.remove(context.WithoutCancel(ctx), id)
+	if found, err := v.found(ctx, id); err != nil || found {
+		return err
+	}
+	files, err := v.tar()
+	if err != nil {
+		return err
+	}
+	if err := v.engine.copyTo(ctx, id, agentDir, files); err != nil {
+		return err
+	}
+	if found, err := v.found(ctx, id); err != nil || !found {
+		return fmt.Errorf("the agent in volume %s is not what was copied there (%w)", v.name(), err)
+	}
+	return nil
+}
+
+// createAlone makes the helper, waiting while another server has one.
+func (v *agentVolume) createAlone(ctx context.Context, p plan) (id string, err error) {
+	for {
+		id, err := v.engine.create(ctx, p)
+		if !errors.Is(err, errConflict) {
+			return id, err
+		}
+		other, inspectErr := v.engine.inspect(ctx, p.name)
+		if inspectErr == nil && time.Since(other.created) > fillTimeout {
+			if err := v.engine.remove(ctx, other.id); err != nil {
+				return "", err
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return "", fmt.Errorf("wait for another server to fill the volume: %w", ctx.Err())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// found tells whether the volume holds the agent, whole.
+func (v *agentVolume) found(ctx context.Context, id string) (bool, error) {
+	body, err := v.engine.copyFrom(ctx, id, agentPath)
+	if errors.Is(err, errAbsent) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer body.Close()
+	files, digest := tar.NewReader(body), sha256.New()
+	head, err := files.Next()
+	if err != nil {
+		return false, fmt.Errorf("read the agent's volume: %w", err)
+	}
+	if _, err := io.Copy(digest, files); err != nil {
+		return false, fmt.Errorf("read the agent's volume: %w", err)
+	}
+	return head.Mode&0o111 == 0o111 && hex.EncodeToString(digest.Sum(nil)) == v.digest, nil
+}
+
+// tar packs the binary for the volume's folder.
+func (v *agentVolume) tar() (io.Reader, error) {
+	binary, err := os.ReadFile(v.file)
+	if err != nil {
+		return nil, fmt.Errorf("read the agent's binary: %w", err)
+	}
+	var packed bytes.Buffer
+	w := tar.NewWriter(&packed)
+	head := tar.Header{Name: path.Base(agentPath), Mode: 0o555, Size: int64(len(binary)), Typeflag: tar.TypeReg}
+	if err := errors.Join(w.WriteHeader(&head), write(w, binary), w.Close()); err != nil {
+		return nil, fmt.Errorf("pack the agent's binary: %w", err)
+	}
+	return &packed, nil
+}
+
+func write(w io.Writer, data []byte) error {
+	_, err := w.Write(data)
+	return err
+}

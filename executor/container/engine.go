@@ -1,0 +1,361 @@
+package container
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/docker/docker/api/types"
+	"github.com/docker/docker/api/types/container"
+	"github.com/docker/docker/api/types/events"
+	"github.com/docker/docker/api/types/filters"
+	"github.com/docker/docker/api/types/image"
+	"github.com/docker/docker/api/types/mount"
+	"github.com/docker/docker/api/types/network"
+	"github.com/docker/docker/api/types/volume"
+	"github.com/docker/docker/client"
+
+	"cronium.dev/executor"
+)
+
+// This file alone knows the engine's client library. The rest of the package
+// speaks of plans, streams and states.
+
+// What the engine's answers mean for the rest of the package, beside
+// executor.ErrUnavailable: the engine does not answer.
+var (
+	errAbsent   = errors.New("there is no such thing in the engine") // container, image, network or volume
+	errConflict = errors.New("the engine's state does not allow it") // name taken, not running, in use
+	errNoImage  = errors.New("the engine does not have the image")
+)
+
+// engine is a container engine that speaks Docker's API.
+type engine struct{ client *client.Client }
+
+// plan says what a container is made of.
+type plan struct {
+	name         string // "" = the engine's choice
+	image        string
+	command      []string
+	user         string
+	workdir      string
+	labels       map[string]string
+	network      string // the engine's network mode
+	dns          []string
+	volume       string // of the agent, at agentDir
+	writable     bool   // the volume is mounted to be filled
+	tmpfs        map[string]string
+	memory       int64 // bytes, swap included; 0 = no limit
+	nanoCPUs     int64
+	processes    int64
+	sharedMemory int64    // bytes of /dev/shm
+	capabilities []string // added to none
+}
+
+// state is what the engine says of one container.
+type state struct {
+	id       string
+	labels   map[string]string
+	running  bool
+	paused   bool
+	oom      bool
+	exitCode int
+	message  string
+	created  time.Time
+}
+
+// newEngine makes a client for the engine at host ("" = DOCKER_HOST or the
+// usual socket). It does not connect yet.
+func newEngine(host string) (*engine, error) {
+	options := []client.Opt{client.FromEnv, client.WithAPIVersionNegotiation()}
+	if host != "" {
+		options = append(options, client.WithHost(host))
+	}
+	c, err := client.NewClientWithOpts(options...)
+	if err != nil {
+		return nil, fmt.Errorf("make a client for the container engine: %w", err)
+	}
+	return &engine{client: c}, nil
+}
+
+func (e *engine) close() { _ = e.client.Close() } // idle connections only
+
+// fail says what was being done and what the engine's answer means.
+func fail(err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	switch {
+	case err == nil:
+		return nil
+	case client.IsErrConnectionFailed(err):
+		return fmt.Errorf("%s: %w: %w", doing, executor.ErrUnavailable, err)
+	case errdefs.IsNotFound(err):
+		return fmt.Errorf("%s: %w: %w", doing, errAbsent, err)
+	case errdefs.IsConflict(err):
+		return fmt.Errorf("%s: %w: %w", doing, errConflict, err)
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("%s: the engine hung up: %w: %w", doing, executor.ErrUnavailable, err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// create makes a container and does not start it. It fails with errNoImage where
+// that is missing.
+func (e *engine) create(ctx context.Context, p plan) (id string, err error) {
+	no, pids := false, &p.processes
+	if p.processes == 0 {
+		pids = nil
+	}
+	made, err := e.client.ContainerCreate(ctx, &container.Config{
+		Image:        p.image,
+		Entrypoint:   p.command,
+		Cmd:          []string{},
+		User:         p.user,
+		WorkingDir:   p.workdir,
+		Hostname:     "cronium",
+		Labels:       p.labels,
+		Healthcheck:  &container.HealthConfig{Test: []string{"NONE"}},
+		OpenStdin:    true,
+		AttachStdin:  true,
+		AttachStdout: true,
+		AttachStderr: true,
+	}, &container.HostConfig{
+		NetworkMode:    container.NetworkMode(p.network),
+		DNS:            p.dns,
+		LogConfig:      container.LogConfig{Type: "none"},
+		IpcMode:        container.IPCModePrivate,
+		CapDrop:        []string{"ALL"},
+		CapAdd:         p.capabilities,
+		SecurityOpt:    []string{"no-new-privileges:true"},
+		ReadonlyRootfs: true,
+		Init:           &no,
+		Tmpfs:          p.tmpfs,
+		ShmSize:        p.sharedMemory,
+		Mounts: []mount.Mount{{
+			Type: mount.TypeVolume, Source: p.volume, Target: agentDir, ReadOnly: !p.writable,
+			VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+		}},
+		Resources: container.Resources{
+			Memory: p.memory, MemorySwap: p.memory, NanoCPUs: p.nanoCPUs, PidsLimit: pids,
+		},
+	}, nil, nil, p.name)
+	if err = fail(err, "create a container of %s", p.image); errors.Is(err, errAbsent) && strings.Contains(err.Error(), "No such image") {
+		err = fmt.Errorf("%w: %w", errNoImage, err)
+	}
+	return made.ID, err
+}
+
+// attach opens PID 1's standard streams.
+func (e *engine) attach(ctx context.Context, id string) (*stream, error) {
+	h, err := e.client.ContainerAttach(ctx, id, container.AttachOptions{Stream: true, Stdin: true, Stdout: true, Stderr: true})
+	if err != nil {
+		return nil, fail(err, "attach to container %.12s", id)
+	}
+	return newStream(h.Conn, h.Reader), nil
+}
+
+func (e *engine) start(ctx context.Context, id string) error {
+	return fail(e.client.ContainerStart(ctx, id, container.StartOptions{}), "start container %.12s", id)
+}
+
+// wait waits for the container's end and gives its exit code.
+func (e *engine) wait(ctx context.Context, id string) (int, error) {
+	ended, failed := e.client.ContainerWait(ctx, id, container.WaitConditionNextExit)
+	select {
+	case end := <-ended:
+		return int(end.StatusCode), nil
+	case err := <-failed:
+		return 0, fail(err, "wait for container %.12s", id)
+	}
+}
+
+// exec starts a command in a running container, as the container's own user,
+// and gives its standard streams.
+func (e *engine) exec(ctx context.Context, id string, command []string) (*stream, error) {
+	made, err := e.client.ContainerExecCreate(ctx, id, container.ExecOptions{
+		Cmd: command, AttachStdin: true, AttachStdout: true, AttachStderr: true,
+	})
+	if err != nil {
+		return nil, fail(err, "prepare a command in container %.12s", id)
+	}
+	h, err := e.client.ContainerExecAttach(ctx, made.ID, container.ExecAttachOptions{})
+	if err != nil {
+		return nil, fail(err, "start a command in container %.12s", id)
+	}
+	return newStream(h.Conn, h.Reader), nil
+}
+
+// remove kills the container if it runs and removes it with what it wrote. A
+// container that is gone is removed.
+func (e *engine) remove(ctx context.Context, id string) error {
+	err := fail(e.client.ContainerRemove(ctx, id, container.RemoveOptions{Force: true, RemoveVolumes: true}),
+		"remove container %.12s", id)
+	if errors.Is(err, errAbsent) || errors.Is(err, errConflict) && strings.Contains(err.Error(), "already in progress") {
+		return nil
+	}
+	return err
+}
+
+func (e *engine) inspect(ctx context.Context, id string) (state, error) {
+	c, err := e.client.ContainerInspect(ctx, id)
+	if err != nil {
+		return state{}, fail(err, "inspect container %.12s", id)
+	}
+	s := state{id: c.ID, labels: c.Config.Labels}
+	s.created, _ = time.Parse(time.RFC3339Nano, c.Created) // the zero time is old, which is safe
+	if c.State != nil {
+		s.running, s.paused, s.oom = c.State.Running, c.State.Paused, c.State.OOMKilled
+		s.exitCode, s.message = c.State.ExitCode, c.State.Error
+	}
+	return s, nil
+}
+
+// list gives all containers with the label, running or not.
+func (e *engine) list(ctx context.Context, label, value string) ([]state, error) {
+	found, err := e.client.ContainerList(ctx, container.ListOptions{
+		All: true, Filters: filters.NewArgs(filters.Arg("label", label+"="+value)),
+	})
+	if err != nil {
+		return nil, fail(err, "list containers")
+	}
+	states := make([]state, len(found))
+	for i, c := range found {
+		states[i] = state{id: c.ID, labels: c.Labels, running: c.State == "running", created: time.Unix(c.Created, 0)}
+	}
+	return states, nil
+}
+
+// imageID is the digest of the image that a name stands for now.
+func (e *engine) imageID(ctx context.Context, name string) (string, error) {
+	i, err := e.client.ImageInspect(ctx, name)
+	return i.ID, fail(err, "inspect image %s", name)
+}
+
+// pull fetches an image and tells each new step, like "Downloading 3f2a…".
+func (e *engine) pull(ctx context.Context, name string, step func(layer, status string, done, total int64)) error {
+	body, err := e.client.ImagePull(ctx, name, image.PullOptions{})
+	if err != nil {
+		return fail(err, "pull image %s", name)
+	}
+	defer body.Close()
+	for lines := json.NewDecoder(body); ; {
+		var line struct {
+			ID             string `json:"id"`
+			Status         string `json:"status"`
+			ProgressDetail struct{ Current, Total int64 }
+			Error          string `json:"error"`
+		}
+		if err := lines.Decode(&line); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fail(err, "pull image %s", name)
+		}
+		if line.Error != "" {
+			return fmt.Errorf("pull image %s: %s", name, line.Error)
+		}
+		step(line.ID, line.Status, line.ProgressDetail.Current, line.ProgressDetail.Total)
+	}
+}
+
+// makeVolume makes a named volume, or finds it.
+func (e *engine) makeVolume(ctx context.Context, name string, labels map[string]string) error {
+	_, err := e.client.VolumeCreate(ctx, volume.CreateOptions{Name: name, Labels: labels})
+	return fail(err, "make volume %s", name)
+}
+
+// copyTo unpacks a tar stream into a folder of a container.
+func (e *engine) copyTo(ctx context.Context, id, folder string, tar io.Reader) error {
+	return fail(e.client.CopyToContainer(ctx, id, folder, tar, container.CopyToContainerOptions{}),
+		"copy files into container %.12s", id)
+}
+
+// copyFrom gives a file of a container as a tar stream.
+func (e *engine) copyFrom(ctx context.Context, id, file string) (io.ReadCloser, error) {
+	body, _, err := e.client.CopyFromContainer(ctx, id, file)
+	return body, fail(err, "copy %s out of container %.12s", file, id)
+}
+
+// bridge is a network of this machine.
+type bridge struct {
+	gateways []netip.Addr
+	options  map[string]string
+	ipv6     bool
+	driver   string
+}
+
+func (e *engine) bridge(ctx context.Context, name string) (bridge, error) {
+	n, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
+	if err != nil {
+		return bridge{}, fail(err, "inspect network %s", name)
+	}
+	b := bridge{options: n.Options, ipv6: n.EnableIPv6, driver: n.Driver}
+	for _, c := range n.IPAM.Config {
+		if gateway, err := netip.ParseAddr(c.Gateway); err == nil {
+			b.gateways = append(b.gateways, gateway)
+		}
+	}
+	return b, nil
+}
+
+func (e *engine) makeBridge(ctx context.Context, name string, options, labels map[string]string) error {
+	no := false
+	_, err := e.client.NetworkCreate(ctx, name, network.CreateOptions{
+		Driver: "bridge", EnableIPv6: &no, Options: options, Labels: labels,
+	})
+	return fail(err, "make network %s", name)
+}
+
+// event is something that happened to a container or an image.
+type event struct {
+	image  bool   // else a container
+	action string // "die", "oom", "destroy"; "tag", "delete", …
+	id     string
+}
+
+// events calls seen for what happens, after connected, until the stream breaks.
+func (e *engine) events(ctx context.Context, connected func(), seen func(event)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if _, err := e.client.Ping(ctx); err != nil {
+		return fail(err, "ask the engine whether it answers")
+	}
+	messages, failed := e.client.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
+		filters.Arg("type", "container"), filters.Arg("event", "die"), filters.Arg("event", "destroy"),
+		filters.Arg("type", "image"), filters.Arg("event", "tag"), filters.Arg("event", "untag"),
+		filters.Arg("event", "delete"), filters.Arg("event", "pull"), filters.Arg("event", "load"), filters.Arg("event", "import"),
+	)})
+	connected()
+	for {
+		select {
+		case m := <-messages:
+			seen(event{image: m.Type == events.ImageEventType, action: string(m.Action), id: m.Actor.ID})
+		case err := <-failed:
+			return fail(err, "follow the engine's events")
+		}
+	}
+}
+
+// versions is what an engine says of itself.
+type versions struct{ engine, api, runc string }
+
+func (e *engine) versions(ctx context.Context) (versions, error) {
+	v, err := e.client.ServerVersion(ctx)
+	if err != nil {
+		return versions{}, fail(err, "ask the engine for its version")
+	}
+	return versions{engine: v.Version, api: e.client.ClientVersion(), runc: runcOf(v)}, nil
+}
+
+func runcOf(v types.Version) string {
+	for _, c := range v.Components {
+		if c.Name == "runc" {
+			return c.Version
+		}
+	}
+	return ""
+}

@@ -1,0 +1,57 @@
+package container
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// settled is after what time a container that nobody claims is taken for left
+// over: between making one and storing its Ref lie seconds at most.
+const settled = 2 * time.Minute
+
+// Sweep removes what was left over: containers of server processes that are
+// not alive, and older ones of this process that no execution uses. alive tells
+// of a process, open of a container id whether an execution that is not final
+// references it. Containers of other living processes and of other
+// installations are left alone. It gives the number removed.
+func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, open func(containerID string) bool) (int, error) {
+	found, err := b.engine.list(ctx, labelInstance, b.config.Instance)
+	if err != nil {
+		return 0, fmt.Errorf("sweep containers: %w", err)
+	}
+	removed, idle := 0, b.pool.ids()
+	var failed error
+	for _, c := range found {
+		switch process := c.labels[labelProcess]; {
+		case process == b.config.Process:
+			if idle[c.id] || b.unsettled(c) {
+				continue
+			}
+		case alive(process):
+			continue
+		}
+		if open(c.id) {
+			continue
+		}
+		if err := b.engine.remove(ctx, c.id); err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		b.forget(c.id)
+		removed++
+	}
+	if failed != nil {
+		return removed, fmt.Errorf("sweep containers: %w", failed)
+	}
+	return removed, nil
+}
+
+// unsettled tells whether a container of this process may be on its way to an
+// execution.
+func (b *Backend) unsettled(c state) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return time.Since(c.created) < settled || time.Since(b.taken[c.id]) < settled
+}
