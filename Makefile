@@ -50,7 +50,7 @@ check: ## the fast loop: vet, lint, pure packages, import rules
 	@$(PHASE) "go vet" go vet ./...
 	@$(PHASE) "gofmt" checks/format.sh
 	@$(PHASE) "staticcheck" go tool staticcheck ./...
-	@$(PHASE) "unit tests" go test $(PURE)
+	@$(PHASE) "unit tests" go test -count=1 $(PURE)
 
 .PHONY: test
 test: ## everything: generated files, lint, all tests with database, containers, browser, faults
@@ -64,7 +64,7 @@ test-on-ready-machine: $(TOOLS)/hold
 	@$(PHASE) "gofmt" checks/format.sh
 	@$(PHASE) "staticcheck" go tool staticcheck ./...
 	@$(PHASE) "known vulnerabilities" checks/vulnerabilities.sh
-	@$(PHASE) "go test" $(TOOLS)/hold go test -p 2 -timeout 20m ./...
+	@$(PHASE) "go test" $(TOOLS)/hold go test -count=1 -p 2 -timeout 20m ./...
 
 .PHONY: $(TOOLS)/hold
 $(TOOLS)/hold:

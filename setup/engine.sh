@@ -4,6 +4,7 @@
 #   engine.sh start         start one if none answers: by systemd where that
 #                           runs the machine, else dockerd by hand
 #   engine.sh stop          end the dockerd that "start" started by hand
+#   engine.sh restart       both, for the engine that "start" or systemd started
 #   engine.sh with CMD...   run CMD with an engine; afterwards, on every way
 #                           out, end the engine if it was started for CMD
 set -euo pipefail
@@ -17,6 +18,11 @@ answers() { timeout 10 docker info >/dev/null 2>&1; }
 
 # Debian keeps dockerd in sbin, which is not in every PATH.
 export PATH="$PATH:/usr/sbin:/sbin"
+
+# by_hand tells whether the dockerd that "start" started runs.
+by_hand() {
+	[ -f "$pidfile" ] && [ "$(cat "/proc/$(cat "$pidfile")/comm" 2>/dev/null)" = dockerd ]
+}
 
 start() {
 	if answers; then return; fi
@@ -33,6 +39,7 @@ start() {
 		as_root systemctl start docker
 	else
 		step "Starting the container engine by hand: dockerd, log in $log"
+		by_hand || as_root rm -f "$pidfile" # the number may be another process's now
 		as_root sh -c "setsid --fork dockerd --pidfile $pidfile >>$log 2>&1 </dev/null"
 	fi
 	for _ in $(seq 150); do
@@ -47,15 +54,25 @@ start() {
 }
 
 stop() {
-	if [ ! -f "$pidfile" ]; then return; fi
+	by_hand || return 0
 	pid=$(cat "$pidfile")
-	[ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || return 0
 	as_root kill "$pid"
 	for _ in $(seq 150); do
 		[ -d "/proc/$pid" ] || return 0
 		sleep 0.2
 	done
 	fail "dockerd (process $pid) did not end within 30 s." "Its log: $log"
+}
+
+restart() {
+	if [ -d /run/systemd/system ]; then
+		as_root systemctl restart docker
+	elif by_hand; then
+		stop
+	else
+		fail "The container engine was started by something else; restart it there."
+	fi
+	start
 }
 
 with() {
@@ -70,6 +87,7 @@ with() {
 case "${1:-}" in
 start) start ;;
 stop) stop ;;
+restart) restart ;;
 with) shift; with "$@" ;;
-*) fail "usage: engine.sh start | stop | with COMMAND..." ;;
+*) fail "usage: engine.sh start | stop | restart | with COMMAND..." ;;
 esac
