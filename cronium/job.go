@@ -175,6 +175,7 @@ type Execution struct {
 	Signal        int
 	OutOfMemory   bool
 	Error         string // for a person, beyond the exit code
+	Progress      string // what is being waited for before the start, for a person
 	StartedAt     *time.Time
 	FinishedAt    *time.Time
 	Warm          bool // taken from the pool

@@ -18,6 +18,6 @@ func OutputTopic(execution cronium.ID) Topic { return Topic("output:" + executio
 // EventsTopic is the topic of a workspace's events: one was made or changed.
 func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspace.String()) }
 
-// CancelTopic is for the server process that owns an execution: cancel was
-// asked for and stands in the database.
-func CancelTopic(job cronium.ID) Topic { return Topic("cancel:" + job.String()) }
+// CancelTopic is for server processes alone: cancel was asked for some job and
+// stands in the database.
+const CancelTopic Topic = "cancel"

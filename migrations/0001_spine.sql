@@ -98,6 +98,7 @@ CREATE TABLE event_versions (
     event_id     uuid NOT NULL REFERENCES events ON DELETE CASCADE,
     number       integer NOT NULL CHECK (number <> 0),
     content      json NOT NULL, -- json: jsonb refuses the escape of NUL, which a script may hold
+    target       text NOT NULL DEFAULT 'container', -- of the content, for lists: ->> too refuses a document with NUL
     note         text NOT NULL DEFAULT '',
     author_id    uuid NOT NULL,
     author_name  text NOT NULL,
@@ -153,6 +154,7 @@ CREATE TABLE executions (
     signal         integer NOT NULL DEFAULT 0,
     out_of_memory  boolean NOT NULL DEFAULT false,
     error          text NOT NULL DEFAULT '',
+    progress       text NOT NULL DEFAULT '', -- what is being waited for before the start, for a person
     started_at     timestamptz,
     finished_at    timestamptz,
     warm           boolean NOT NULL DEFAULT false,

@@ -10,7 +10,7 @@ import (
 )
 
 func executionColumns(table string) string {
-	return columns(table, `id workspace_id job_id attempt target target_ref status owner exit_code signal out_of_memory error
+	return columns(table, `id workspace_id job_id attempt target target_ref status owner exit_code signal out_of_memory error progress
 		started_at finished_at warm setup_us run_us cleanup_us cpu_us peak_memory output_bytes output_lines output_dropped output_blocks`)
 }
 
@@ -27,7 +27,7 @@ func (m microseconds) Scan(value any) error {
 // scanExecution gives the destinations of executionColumns.
 func scanExecution(e *cronium.Execution) []any {
 	return []any{&e.ID, &e.WorkspaceID, &e.JobID, &e.Attempt, &e.Target, &e.TargetRef, &e.Status, &e.Owner, &e.ExitCode, &e.Signal,
-		&e.OutOfMemory, &e.Error, &e.StartedAt, &e.FinishedAt, &e.Warm,
+		&e.OutOfMemory, &e.Error, &e.Progress, &e.StartedAt, &e.FinishedAt, &e.Warm,
 		microseconds{&e.Setup}, microseconds{&e.Run}, microseconds{&e.Cleanup}, microseconds{&e.CPU},
 		&e.PeakMemory, &e.OutputBytes, &e.OutputLines, &e.OutputDropped, &e.OutputBlocks}
 }
@@ -73,6 +73,12 @@ func (s *Store) Execution(ctx context.Context, workspace, id cronium.ID) (*croni
 		return nil, mapError(err, "find execution")
 	}
 	return &execution, nil
+}
+
+// SetProgress stores what an execution waits for before its start, for a person.
+func (s *Store) SetProgress(ctx context.Context, execution, owner cronium.ID, progress string) error {
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET progress = $3 WHERE id = $1 AND owner = $2 AND status = 'PENDING'`, execution, owner, clean(progress))
+	return changedOne(tag.RowsAffected(), err, "store progress")
 }
 
 // OpenRefs tells which of the target references belong to executions that are

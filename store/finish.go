@@ -39,7 +39,7 @@ func (s *Store) startBatch(ctx context.Context, batch []Started) ([]bool, error)
 		WITH asked AS (
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS a (id, job_id, owner, setup_us)),
 		started AS (
-			UPDATE executions e SET status = 'RUNNING', started_at = coalesce(e.started_at, now()), setup_us = asked.setup_us
+			UPDATE executions e SET status = 'RUNNING', progress = '', started_at = coalesce(e.started_at, now()), setup_us = asked.setup_us
 			FROM asked WHERE e.id = asked.id AND e.id = ANY($1) AND e.owner = asked.owner AND e.status IN ('PENDING', 'RUNNING')
 			RETURNING e.id, e.job_id),
 		moved AS (
@@ -274,7 +274,7 @@ func endExecutions(ctx context.Context, tx pgx.Tx, batch []Finish) ([]cronium.ID
 		cpu[i], peak[i], dropped[i] = f.CPU.Microseconds(), f.PeakMemory, f.Dropped
 	}
 	rows, err := tx.Query(ctx, `
-		UPDATE executions e SET status = a.status, error = a.error, exit_code = a.exit_code, signal = a.signal, out_of_memory = a.oom,
+		UPDATE executions e SET status = a.status, error = a.error, progress = '', exit_code = a.exit_code, signal = a.signal, out_of_memory = a.oom,
 			setup_us = greatest(e.setup_us, a.setup_us), run_us = a.run_us, cleanup_us = a.cleanup_us, cpu_us = a.cpu_us,
 			peak_memory = a.peak, output_dropped = a.dropped, finished_at = now()
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bool[],

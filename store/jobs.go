@@ -114,7 +114,7 @@ func (s *Store) Jobs(ctx context.Context, workspace cronium.ID, filter JobFilter
 	var jobs []JobRow
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, fmt.Sprintf(`
-			SELECT %s, e.name, e.type, coalesce(v.content->>'target', '')
+			SELECT %s, e.name, e.type, coalesce(v.target, '')
 			FROM (SELECT j.* FROM jobs j WHERE %s ORDER BY j.id DESC LIMIT $%d) j
 			JOIN events e ON e.id = j.event_id
 			LEFT JOIN event_versions v ON v.event_id = j.event_id AND v.number = j.version
@@ -138,7 +138,7 @@ func (s *Store) Job(ctx context.Context, workspace, id cronium.ID) (*JobRow, err
 	var job JobRow
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `
-			SELECT `+jobColumns("j")+`, e.name, e.type, coalesce(v.content->>'target', '')
+			SELECT `+jobColumns("j")+`, e.name, e.type, coalesce(v.target, '')
 			FROM jobs j JOIN events e ON e.id = j.event_id
 			LEFT JOIN event_versions v ON v.event_id = j.event_id AND v.number = j.version
 			WHERE j.workspace_id = $1 AND j.id = $2`, workspace, id)

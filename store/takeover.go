@@ -17,10 +17,11 @@ type Adopted struct {
 }
 
 // TakeOver gives the process up to limit open executions that belong to nobody
-// alive, and puts the queue's entries of dead processes right: an entry whose
+// alive, or to the process itself without being among those that it drives (a
+// claim whose answer was lost), and puts the queue's entries of dead processes right: an entry whose
 // job is still QUEUED may be fetched again, the others are done, because their
 // executions have an owner of their own.
-func (s *Store) TakeOver(ctx context.Context, process cronium.ID, limit int) ([]Adopted, error) {
+func (s *Store) TakeOver(ctx context.Context, process cronium.ID, driven []cronium.ID, limit int) ([]Adopted, error) {
 	var adopted []Adopted
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM processes WHERE lease_until < now() AND id <> $1`, process)
@@ -34,22 +35,22 @@ func (s *Store) TakeOver(ctx context.Context, process cronium.ID, limit int) ([]
 		if err := releaseQueue(ctx, tx, dead); err != nil {
 			return err
 		}
-		adopted, err = takeExecutions(ctx, tx, process, dead, limit)
+		adopted, err = takeExecutions(ctx, tx, process, dead, driven, limit)
 		return err
 	})
 	return adopted, mapError(err, "take over executions")
 }
 
-func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, dead []cronium.ID, limit int) ([]Adopted, error) {
+func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
 	rows, err := tx.Query(ctx, `
 		WITH free AS (
 			SELECT id FROM executions
-			WHERE status IN ('PENDING', 'RUNNING') AND (owner IS NULL OR owner = ANY($2))
+			WHERE status IN ('PENDING', 'RUNNING') AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
 			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
 		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type
-		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit)
+		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit, driven)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,219 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+func validateVersion(content *cronium.Content, note string) cronium.Problems {
+	problems := content.Validate()
+	problems.Add(utf8.ValidString(note) && utf8.RuneCountInString(note) <= 500, "note", "must be text of at most 500 characters")
+	return problems
+}
+
+func insertVersion(ctx context.Context, tx pgx.Tx, workspace, event cronium.ID, number int, content cronium.Content, note string, author Author) (*cronium.EventVersion, error) {
+	v := cronium.EventVersion{EventID: event, Number: number, Content: content, Note: note, AuthorID: author.ID, AuthorName: author.Name}
+	err := tx.QueryRow(ctx, `
+		INSERT INTO event_versions (workspace_id, event_id, number, content, target, note, author_id, author_name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created_at`,
+		workspace, event, number, content, content.Target, note, author.ID, author.Name).Scan(&v.CreatedAt)
+	if err != nil {
+		return nil, fmt.Errorf("insert version %d: %w", number, err)
+	}
+	return &v, nil
+}
+
+// SaveVersion makes content the event's new current version. base is the
+// version that the author has seen; when another has been saved since, it fails
+// with CodeConflict and says who saved what when, and nothing is changed.
+func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, base int, content cronium.Content, note string, author Author) (*cronium.EventVersion, error) {
+	if err := validateVersion(&content, note).Err("The event"); err != nil {
+		return nil, err
+	}
+	var version *cronium.EventVersion
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		var e cronium.Event
+		if err := lockedEvent(ctx, tx, workspace, event, &e); err != nil {
+			return err
+		}
+		if e.Status == cronium.EventArchived {
+			return cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you change it.")
+		}
+		if e.Version != base {
+			return savedSince(ctx, tx, workspace, &e, base)
+		}
+		var err error
+		if version, err = insertVersion(ctx, tx, workspace, event, e.Version+1, content, note, author); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE events SET version = $3, concurrency = $4, updated_at = now() WHERE workspace_id = $1 AND id = $2`,
+			workspace, event, version.Number, content.Concurrency)
+		return err
+	})
+	if err != nil {
+		return nil, mapError(err, "save version")
+	}
+	return version, nil
+}
+
+// savedSince is the conflict of an author who has not seen the newest version.
+func savedSince(ctx context.Context, tx pgx.Tx, workspace cronium.ID, e *cronium.Event, base int) error {
+	if base > e.Version {
+		return cronium.Errorf(cronium.CodeConflict, "There is no version %d; the current one is %d.", base, e.Version)
+	}
+	var name, note string
+	var at time.Time
+	err := tx.QueryRow(ctx, `SELECT author_name, note, created_at FROM event_versions WHERE workspace_id = $1 AND event_id = $2 AND number = $3`,
+		workspace, e.ID, e.Version).Scan(&name, &note, &at)
+	if err != nil {
+		return err
+	}
+	if note != "" {
+		note = fmt.Sprintf(" (%q)", note)
+	}
+	return cronium.Errorf(cronium.CodeConflict,
+		"%s saved version %d%s at %s, after version %d that you began with. Nothing of yours was saved: compare the two, then save again on top of version %d.",
+		name, e.Version, note, when(at), base, e.Version)
+}
+
+// SaveDraft keeps content for a test run: under a number below zero, which the
+// history does not show.
+func (s *Store) SaveDraft(ctx context.Context, workspace, event cronium.ID, content cronium.Content, author Author) (*cronium.EventVersion, error) {
+	if err := validateVersion(&content, "").Err("The event"); err != nil {
+		return nil, err
+	}
+	var version *cronium.EventVersion
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		var e cronium.Event
+		if err := lockedEvent(ctx, tx, workspace, event, &e); err != nil {
+			return err
+		}
+		var lowest int
+		err := tx.QueryRow(ctx, `SELECT least(min(number), 0) FROM event_versions WHERE workspace_id = $1 AND event_id = $2`, workspace, event).Scan(&lowest)
+		if err != nil {
+			return err
+		}
+		version, err = insertVersion(ctx, tx, workspace, event, lowest-1, content, "", author)
+		return err
+	})
+	if err != nil {
+		return nil, mapError(err, "keep the test run's script")
+	}
+	return version, nil
+}
+
+// EventVersion finds one version with its content; a draft too.
+func (s *Store) EventVersion(ctx context.Context, workspace, event cronium.ID, number int) (*cronium.EventVersion, error) {
+	var v cronium.EventVersion
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return readVersion(ctx, tx, workspace, event, number, &v)
+	})
+	if err != nil {
+		return nil, mapError(err, "find version")
+	}
+	return &v, nil
+}
+
+func readVersion(ctx context.Context, tx pgx.Tx, workspace, event cronium.ID, number int, v *cronium.EventVersion) error {
+	return tx.QueryRow(ctx, `
+		SELECT event_id, number, content, note, author_id, author_name, created_at
+		FROM event_versions WHERE workspace_id = $1 AND event_id = $2 AND number = $3`, workspace, event, number).
+		Scan(&v.EventID, &v.Number, &v.Content, &v.Note, &v.AuthorID, &v.AuthorName, &v.CreatedAt)
+}
+
+// VersionPage chooses versions: those older than Before, at most Limit.
+type VersionPage struct {
+	Before int // 0 = from the newest
+	Limit  int // 1 to 200; 0 = 50
+}
+
+// EventVersions lists the history, the newest first, without the contents. An
+// unknown event fails with ErrNotFound.
+func (s *Store) EventVersions(ctx context.Context, workspace, event cronium.ID, page VersionPage) ([]cronium.EventVersion, error) {
+	var versions []cronium.EventVersion
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		var current int
+		if err := tx.QueryRow(ctx, `SELECT version FROM events WHERE workspace_id = $1 AND id = $2`, workspace, event).Scan(&current); err != nil {
+			return err
+		}
+		if page.Before <= 0 {
+			page.Before = current + 1
+		}
+		rows, err := tx.Query(ctx, `
+			SELECT event_id, number, note, author_id, author_name, created_at FROM event_versions
+			WHERE workspace_id = $1 AND event_id = $2 AND number > 0 AND number < $3 ORDER BY number DESC LIMIT $4`,
+			workspace, event, page.Before, pageLimit(page.Limit))
+		if err != nil {
+			return err
+		}
+		versions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (cronium.EventVersion, error) {
+			var v cronium.EventVersion
+			return v, row.Scan(&v.EventID, &v.Number, &v.Note, &v.AuthorID, &v.AuthorName, &v.CreatedAt)
+		})
+		return err
+	})
+	return versions, mapError(err, "list versions")
+}
+
+// pageLimit is how many rows a page has: 1 to 200, 50 where nothing is asked.
+func pageLimit(asked int) int {
+	if asked <= 0 {
+		return 50
+	}
+	return min(asked, 200)
+}
+
+// RestoreVersion makes the content of an earlier version the current one, as a
+// new version on top of base.
+func (s *Store) RestoreVersion(ctx context.Context, workspace, event cronium.ID, number, base int, author Author) (*cronium.EventVersion, error) {
+	old, err := s.EventVersion(ctx, workspace, event, number)
+	if err != nil {
+		return nil, err
+	}
+	if number < 1 {
+		return nil, cronium.ErrNotFound
+	}
+	return s.SaveVersion(ctx, workspace, event, base, old.Content, fmt.Sprintf("Restored version %d", number), author)
+}
+
+// DuplicateEvent makes a new event, a DRAFT, with the current content of
+// another. Without a name it is called "NAME copy", with a number where that is
+// taken.
+func (s *Store) DuplicateEvent(ctx context.Context, workspace, event cronium.ID, name string, author Author) (*cronium.Event, error) {
+	source, err := s.Event(ctx, workspace, event)
+	if err != nil {
+		return nil, err
+	}
+	version, err := s.EventVersion(ctx, workspace, event, source.Version)
+	if err != nil {
+		return nil, err
+	}
+	note := fmt.Sprintf("Copied from version %d of %s", source.Version, source.Name)
+	if name != "" {
+		e := &cronium.Event{Name: name, Description: source.Description, Type: source.Type}
+		return e, s.CreateEvent(ctx, workspace, e, version.Content, note, author)
+	}
+	for i := 1; ; i++ {
+		e := &cronium.Event{Name: copyName(source.Name, i), Description: source.Description, Type: source.Type}
+		err := s.CreateEvent(ctx, workspace, e, version.Content, note, author)
+		if err == nil || cronium.CodeOf(err) != cronium.CodeConflict || i == 100 {
+			return e, err
+		}
+	}
+}
+
+// copyName names the nth copy of an event within the bound of names.
+func copyName(name string, n int) string {
+	suffix := " copy"
+	if n > 1 {
+		suffix = fmt.Sprintf(" copy %d", n)
+	}
+	runes := []rune(name)
+	return string(runes[:min(len(runes), 120-len(suffix))]) + suffix
+}
