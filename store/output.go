@@ -96,16 +96,19 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 	return found(executions, ids), mapError(err, "store output")
 }
 
-// Output reads chunks from the block that holds the line fromLine (from 0) on,
-// until about maxBytes are read: at least one block if there is one. The first
-// chunks may lie before the line. A follower goes on with OutputAfter.
+// Output reads chunks from the block in which the line fromLine (from 0)
+// begins, until about maxBytes are read: at least one block if there is one. The
+// first chunks may lie before the line, and all of them where the line begins
+// with the next block or not at all. A follower goes on with OutputAfter.
 func (s *Store) Output(ctx context.Context, workspace, execution cronium.ID, fromLine int64, maxBytes int) ([]cronium.Chunk, error) {
+	// A block's first_line is the line of its first byte, which may have begun
+	// earlier: the line begins in the last block whose first line is before it.
 	return s.readOutput(ctx, workspace, maxBytes, `
 		SELECT first_line, start, size, encoding, data FROM output
-		WHERE workspace_id = $1 AND execution_id = $2 AND first_line >= (
-			SELECT coalesce(max(first_line), 0) FROM (
-				SELECT first_line FROM output WHERE workspace_id = $1 AND execution_id = $2 AND first_line <= $3
-				ORDER BY first_line DESC LIMIT 1) f)
+		WHERE workspace_id = $1 AND execution_id = $2 AND (first_line, start) >= (
+			SELECT coalesce(max(first_line), 0), coalesce(max(start), 0) FROM (
+				SELECT first_line, start FROM output WHERE workspace_id = $1 AND execution_id = $2 AND first_line < $3
+				ORDER BY first_line DESC, start DESC LIMIT 1) f)
 		ORDER BY first_line, start LIMIT $4`, workspace, execution, fromLine)
 }
 
@@ -114,9 +117,9 @@ func (s *Store) Output(ctx context.Context, workspace, execution cronium.ID, fro
 func (s *Store) OutputAfter(ctx context.Context, workspace, execution cronium.ID, line, offset int64, maxBytes int) ([]cronium.Chunk, error) {
 	chunks, err := s.readOutput(ctx, workspace, maxBytes, `
 		SELECT first_line, start, size, encoding, data FROM output
-		WHERE workspace_id = $1 AND execution_id = $2 AND first_line >= (
-			SELECT coalesce(max(first_line), 0) FROM (
-				SELECT first_line FROM output WHERE workspace_id = $1 AND execution_id = $2 AND first_line <= $3 AND start <= $4
+		WHERE workspace_id = $1 AND execution_id = $2 AND (first_line, start) >= (
+			SELECT coalesce(max(first_line), 0), coalesce(max(start), 0) FROM (
+				SELECT first_line, start FROM output WHERE workspace_id = $1 AND execution_id = $2 AND first_line <= $3 AND start <= $4
 				ORDER BY first_line DESC, start DESC LIMIT 1) f)
 		  AND start + size > $4
 		ORDER BY first_line, start LIMIT $5`, workspace, execution, line, offset)
