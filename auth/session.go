@@ -28,6 +28,7 @@ const (
 	sessionUser      = "user"
 	sessionWorkspace = "workspace"
 	sessionEpoch     = "epoch"
+	sessionBegan     = "began" // seconds since 1970
 )
 
 // newSessions makes the manager. It is used by its Load and Commit alone:
@@ -48,10 +49,7 @@ func newSessions(store scs.CtxStore) *scs.SessionManager {
 // nobody signed in. A long stream asks again from time to time, with a request
 // of a fresh context.
 func (s *Service) Authenticate(r *http.Request, tokens bool) (*http.Request, error) {
-	if token, ok := bearer(r); ok {
-		if !tokens {
-			return r, nil
-		}
+	if token, ok := bearer(r); ok && tokens {
 		p, err := s.tokenPrincipal(r.Context(), token)
 		if err != nil {
 			return nil, err
@@ -127,6 +125,7 @@ func (s *Service) Begin(w http.ResponseWriter, r *http.Request, user *cronium.Us
 	}
 	s.sessions.Put(ctx, sessionUser, user.ID.String())
 	s.sessions.Put(ctx, sessionWorkspace, workspace.String())
+	s.sessions.Put(ctx, sessionBegan, time.Now().Unix())
 	return s.renew(ctx, w, user.SessionEpoch, secure)
 }
 
@@ -153,13 +152,20 @@ func (s *Service) End(w http.ResponseWriter, r *http.Request, secure bool) error
 	return nil
 }
 
-// EndOthers signs the person out everywhere but on this browser.
-func (s *Service) EndOthers(w http.ResponseWriter, r *http.Request, secure bool) error {
-	epoch, err := s.store.EndSessions(r.Context(), FromContext(r.Context()).UserID)
-	if err != nil {
-		return fmt.Errorf("end other sessions: %w", err)
+// EndEverywhere signs the person out on every browser, this one included.
+func (s *Service) EndEverywhere(w http.ResponseWriter, r *http.Request, secure bool) error {
+	if _, err := s.store.EndSessions(r.Context(), FromContext(r.Context()).UserID); err != nil {
+		return fmt.Errorf("end sessions: %w", err)
 	}
-	return s.renew(r.Context(), w, epoch, secure)
+	return s.End(w, r, secure)
+}
+
+// SignedInSince is when this browser's session began.
+func (s *Service) SignedInSince(r *http.Request) time.Time {
+	if began := s.sessions.GetInt64(r.Context(), sessionBegan); began > 0 {
+		return time.Unix(began, 0).UTC()
+	}
+	return time.Time{}
 }
 
 func cookie(value string, maxAge int, secure bool) *http.Cookie {

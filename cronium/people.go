@@ -60,8 +60,8 @@ func ValidatePerson(name, email string) Problems {
 func ValidatePersonName(name string) Problems {
 	var p Problems
 	n := utf8.RuneCountInString(name)
-	p.Add(strings.TrimSpace(name) == name && n >= 1 && n <= 80 && printable(name), "name",
-		"must have 1 to 80 printable characters, with no space at either end")
+	p.Add(strings.TrimSpace(name) == name && n >= 1 && n <= 120 && printable(name), "name",
+		"must have 1 to 120 printable characters, with no space at either end")
 	return p
 }
 
@@ -69,8 +69,8 @@ func ValidatePersonName(name string) Problems {
 func ValidateToken(name string, scope Scope, expires *time.Time, now time.Time) Problems {
 	var p Problems
 	n := utf8.RuneCountInString(name)
-	p.Add(strings.TrimSpace(name) == name && n >= 1 && n <= 80 && printable(name), "name",
-		"must have 1 to 80 printable characters, with no space at either end")
+	p.Add(strings.TrimSpace(name) == name && n >= 1 && n <= 120 && printable(name), "name",
+		"must have 1 to 120 printable characters, with no space at either end")
 	p.Add(slices.Contains(Scopes, scope), "scope", "must be read, run or write")
 	p.Add(expires == nil || expires.After(now) && expires.Before(now.AddDate(10, 0, 0)), "expires_at",
 		"must be in the future and within ten years, or left out for a token that does not expire")

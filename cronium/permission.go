@@ -51,6 +51,16 @@ var scopePermissions = map[Scope][]Permission{
 	ScopeWrite: {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite},
 }
 
+// Allows tells whether the role may do all that the scope is for.
+func (r Role) Allows(scope Scope) bool {
+	for _, permission := range scopePermissions[scope] {
+		if !slices.Contains(rolePermissions[r], permission) {
+			return false
+		}
+	}
+	return true
+}
+
 // Principal is who asks, in which workspace, and by what means.
 type Principal struct {
 	UserID      ID

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -141,4 +142,12 @@ func (f firstRun) has(hash []byte) bool {
 		found |= subtle.ConstantTimeCompare(h, hash)
 	}
 	return found == 1
+}
+
+// Version names the database: "PostgreSQL 15.14".
+func (s *Store) Version(ctx context.Context) (string, error) {
+	var version string
+	err := s.pool.QueryRow(ctx, `SELECT current_setting('server_version')`).Scan(&version)
+	number, _, _ := strings.Cut(version, " ")
+	return "PostgreSQL " + number, mapError(err, "ask the database for its version")
 }

@@ -1,0 +1,51 @@
+package handlers
+
+import (
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"cronium.dev/cronium"
+)
+
+// Keys of an operation's metadata. The permission is a cronium.Permission; the
+// kind is KindAPI unless it says KindStream.
+const (
+	metaPermission = "permission"
+	metaKind       = "kind"
+)
+
+// operations is where huma puts the API's operations: as routes of the one
+// table, so that they pass the one check and are seen by whoever walks it. It
+// is a huma.Adapter.
+//
+//	var table operations
+//	api := huma.NewAPI(config, &table)
+//	huma.Register(api, huma.Operation{…, Metadata: map[string]any{metaPermission: cronium.PermissionRead}}, h.apiJobs)
+//	return table.routes
+type operations struct{ routes []Route }
+
+// Handle adds an operation. One without a permission stops the start of the
+// server like any route without one.
+func (o *operations) Handle(op *huma.Operation, handle func(huma.Context)) {
+	permission, _ := op.Metadata[metaPermission].(cronium.Permission)
+	kind, ok := op.Metadata[metaKind].(Kind)
+	if !ok {
+		kind = KindAPI
+	}
+	limit := op.MaxBodyBytes
+	if limit > 0 {
+		limit++ // so that huma sees that it is over the limit, and says it
+	}
+	o.routes = append(o.routes, Route{
+		Method: op.Method, Pattern: op.Path, Permission: permission, Kind: kind, MaxBody: limit,
+		Handle: func(w http.ResponseWriter, r *http.Request) error {
+			handle(humachi.NewContext(op, r, w))
+			return nil
+		},
+	})
+}
+
+// ServeHTTP is asked of an adapter and not used: the router serves the table.
+func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }

@@ -1,0 +1,164 @@
+package handlers
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"cronium.dev/auth"
+	"cronium.dev/cronium"
+	"cronium.dev/static"
+	"cronium.dev/store"
+)
+
+// Config is what the handlers need.
+type Config struct {
+	Store   *store.Store
+	Auth    *auth.Service
+	Log     *slog.Logger
+	Version string
+	Static  *static.Files
+	Proxies auth.Proxies // whose X-Forwarded headers count
+	Started time.Time    // of this process
+	// ProcessTarget says that events may run on this machine without isolation.
+	ProcessTarget bool
+	// Recheck is how often a live stream asks whether its viewer may still see
+	// it; 0 means every 15 s.
+	Recheck time.Duration
+}
+
+// Kind says how a route is called and how it answers an error.
+type Kind string
+
+// The kinds. API tokens count for APIs and streams alone: a page is for a
+// browser, and there for its session.
+const (
+	KindPage   Kind = "page"   // HTML; nobody signed in: to the sign-in page
+	KindAPI    Kind = "api"    // JSON; errors are problem+json
+	KindStream Kind = "stream" // an answer that stays open; errors are problem+json
+	KindStatic Kind = "static" // files; nobody is asked who they are
+)
+
+// Handler answers a request. What it returns before it has written anything is
+// turned into an answer by the one adapter.
+type Handler func(w http.ResponseWriter, r *http.Request) error
+
+// Route is one line of the table.
+type Route struct {
+	Method     string
+	Pattern    string // as chi takes it: "/jobs/{id}"
+	Permission cronium.Permission
+	Kind       Kind
+	Handle     Handler
+	MaxBody    int64 // bytes; 0 means 1 MiB
+}
+
+// Handlers is the server's http.Handler.
+type Handlers struct {
+	Config
+	routes []Route
+	router http.Handler
+	csrf   *http.CrossOriginProtection
+	// peopled is set once it is known that there are people: there are ever after.
+	peopled atomic.Bool
+	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
+}
+
+// New makes the handler. It panics when a line of the table is not complete,
+// because then the program is wrong.
+func New(config Config) *Handlers {
+	if config.Recheck == 0 {
+		config.Recheck = 15 * time.Second
+	}
+	h := &Handlers{Config: config, csrf: http.NewCrossOriginProtection()}
+	h.routes = h.table()
+	if err := checkTable(h.routes); err != nil {
+		panic(err)
+	}
+	router := chi.NewRouter()
+	for _, route := range h.routes {
+		router.Method(route.Method, route.Pattern, h.serve(route))
+		if route.Method == http.MethodGet {
+			router.Method(http.MethodHead, route.Pattern, h.serve(route))
+		}
+	}
+	router.NotFound(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return cronium.ErrNotFound }))
+	router.MethodNotAllowed(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+	h.router = h.observe(router)
+	return h
+}
+
+// table is every route there is. The files of handlers add theirs here.
+func (h *Handlers) table() []Route {
+	return slices.Concat(
+		h.staticRoutes(),
+		h.setupRoutes(),
+		h.signInRoutes(),
+		h.settingsRoutes(),
+	)
+}
+
+// Routes returns the table, for tests that walk it.
+func (h *Handlers) Routes() []Route { return slices.Clone(h.routes) }
+
+func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.ServeHTTP(w, r) }
+
+var allPermissions = []cronium.Permission{
+	cronium.PermissionPublic, cronium.PermissionAccount, cronium.PermissionRead, cronium.PermissionRun,
+	cronium.PermissionWrite, cronium.PermissionAdmin, cronium.PermissionToken,
+}
+
+func checkTable(routes []Route) error {
+	seen := map[string]bool{}
+	for _, r := range routes {
+		name := r.Method + " " + r.Pattern
+		switch {
+		case seen[name]:
+			return fmt.Errorf("route %s is there twice", name)
+		case !slices.Contains(allPermissions, r.Permission):
+			return fmt.Errorf("route %s names no permission", name)
+		case r.Kind != KindPage && r.Kind != KindAPI && r.Kind != KindStream && r.Kind != KindStatic:
+			return fmt.Errorf("route %s names no kind", name)
+		case r.Kind == KindStatic && r.Permission != cronium.PermissionPublic:
+			return fmt.Errorf("route %s is static and not public", name)
+		case r.Handle == nil:
+			return fmt.Errorf("route %s has no handler", name)
+		}
+		seen[name] = true
+	}
+	return nil
+}
+
+// serveOutside answers requests that match no route, in the kind that they
+// seem to expect.
+func (h *Handlers) serveOutside(handle Handler) http.HandlerFunc {
+	page := h.serve(Route{Kind: KindPage, Permission: cronium.PermissionPublic, Handle: handle})
+	api := h.serve(Route{Kind: KindAPI, Permission: cronium.PermissionPublic, Handle: handle})
+	return func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/api/") {
+			api(w, r)
+			return
+		}
+		page(w, r)
+	}
+}
+
+// pathID reads an id from the path. What is not an id is not found, like an id
+// that does not exist.
+func pathID(r *http.Request, name string) (cronium.ID, error) {
+	id, ok := cronium.ParseID(chi.URLParam(r, name))
+	if !ok {
+		return id, cronium.ErrNotFound
+	}
+	return id, nil
+}
+
+// principal is who asks. It is nil only on public routes.
+func principal(r *http.Request) *cronium.Principal { return auth.FromContext(r.Context()) }
