@@ -32,7 +32,7 @@ func signInLimits(email string, address netip.Addr) []cronium.TryLimit {
 	return []cronium.TryLimit{
 		addressLimit("sign-in", address),
 		{
-			Key: accountKey(email), Free: 5, First: time.Second, Longest: time.Minute, Forget: time.Hour,
+			Key: accountKey(email), Free: 5, First: 2 * time.Second, Longest: time.Minute, Forget: time.Hour,
 			Unless: knownMark(email, address),
 		},
 	}
@@ -42,7 +42,7 @@ func signInLimits(email string, address netip.Addr) []cronium.TryLimit {
 func addressLimit(what string, address netip.Addr) cronium.TryLimit {
 	return cronium.TryLimit{
 		Key: what + "-address:" + network(address), Free: 20,
-		First: time.Second, Longest: 15 * time.Minute, Forget: time.Hour,
+		First: 5 * time.Second, Longest: 15 * time.Minute, Forget: time.Hour,
 	}
 }
 
