@@ -33,6 +33,9 @@ const (
 // Drive neither forgets the execution nor destroys the place: the caller does
 // one of them after storing the final state.
 func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish, error) {
+	if runner, ok := place.(Runner); ok {
+		return runner.Run(ctx, run, sink)
+	}
 	d := &drive{place: place, run: run, sink: sink, known: run.Started, next: run.From}
 	wait := firstWait
 	for {

@@ -78,6 +78,13 @@ type Place interface {
 	Destroy(ctx context.Context) error
 }
 
+// Runner is a Place that does the work in this process and has no agent. Drive
+// leaves the whole execution to it; Dial is not called. It reports to the sink
+// as an agent would, and returns when ctx ends.
+type Runner interface {
+	Run(ctx context.Context, run Run, sink Sink) (*proto.Finish, error)
+}
+
 // Run is one execution as Drive needs it.
 type Run struct {
 	ExecutionID cronium.ID
