@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
+	"runtime"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +18,8 @@ import (
 
 // Database makes a database for this test and returns its connection string,
 // for the same role with the same rights as in the product. It is a copy of a
-// template that migrate made; migrate runs again only when a file in
-// migrations/ or go.mod has changed, so all callers pass the same one.
+// template that migrate made. A template serves all that pass the same named
+// function, until a file in migrations/ or go.mod changes.
 func Database(t testing.TB, migrate func(ctx context.Context, url string) error) string {
 	t.Helper()
 	s := shared(t)
@@ -64,14 +66,14 @@ func (s *server) copyDatabase(ctx context.Context, name, template string) error 
 func (s *server) migrated(ctx context.Context, migrate func(context.Context, string) error) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.template != "" {
-		return s.template, nil
-	}
-	digest, err := migrationDigest()
+	digest, err := migrationDigest(migrate)
 	if err != nil {
 		return "", err
 	}
 	name := templatePrefix + digest
+	if s.templates[name] {
+		return name, nil
+	}
 	conn, err := s.admin.Acquire(ctx)
 	if err != nil {
 		return "", err
@@ -91,7 +93,7 @@ func (s *server) migrated(ctx context.Context, migrate func(context.Context, str
 			return "", err
 		}
 	}
-	s.template = name
+	s.templates[name] = true
 	return name, nil
 }
 
@@ -111,14 +113,15 @@ func (s *server) makeTemplate(ctx context.Context, name string, migrate func(con
 	return err
 }
 
-// migrationDigest changes with the migrations and with the libraries that
-// bring some of their own.
-func migrationDigest() (string, error) {
+// migrationDigest changes with the migrations, with the libraries that bring
+// some of their own, and with the function's name.
+func migrationDigest(migrate func(context.Context, string) error) (string, error) {
 	root, err := Root()
 	if err != nil {
 		return "", err
 	}
 	sum := sha256.New()
+	fmt.Fprintln(sum, runtime.FuncForPC(reflect.ValueOf(migrate).Pointer()).Name())
 	add := func(path string) error {
 		text, err := os.ReadFile(path)
 		fmt.Fprintf(sum, "%s %d\n%s", path, len(text), text)

@@ -21,7 +21,7 @@ import (
 const (
 	templatePrefix = "template_"
 	testPrefix     = "test_"
-	keptTemplates  = 4
+	keptTemplates  = 8
 	startLimit     = 2 * time.Minute
 )
 
@@ -30,9 +30,9 @@ type server struct {
 	cluster *postgres.Cluster
 	admin   *pgxpool.Pool
 
-	mu       sync.Mutex
-	made     int
-	template string // of this process, once it is there
+	mu        sync.Mutex
+	made      int
+	templates map[string]bool // those that are there
 }
 
 // Hold starts the PostgreSQL for tests, so that it runs from one test process
@@ -70,7 +70,7 @@ func startServer(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{cluster: cluster}
+	s := &server{cluster: cluster, templates: map[string]bool{}}
 	if s.admin, err = pgxpool.New(ctx, cluster.AdminURL()); err == nil {
 		err = s.sweep(ctx)
 	}

@@ -42,6 +42,28 @@ func TestEachDatabaseIsACopyOfItsOwn(t *testing.T) {
 	}
 }
 
+func migrateOtherwise(ctx context.Context, url string) error {
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, "CREATE TABLE pictures (name text)")
+	return err
+}
+
+func TestOtherMigrationsGiveAnotherTemplate(t *testing.T) {
+	t.Parallel()
+	conn, err := pgx.Connect(t.Context(), testenv.Database(t, migrateOtherwise))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.Background())
+	if _, err := conn.Exec(t.Context(), "SELECT name FROM pictures"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestEngineAnswers(t *testing.T) {
 	t.Parallel()
 	if host := testenv.Engine(t); host == "" {
