@@ -94,8 +94,7 @@ func Start(ctx context.Context, cfg Config) (*Cluster, error) {
 	}
 	pm, err := c.ensure(ctx)
 	if err != nil {
-		c.users.release()
-		return nil, err
+		return nil, errors.Join(err, c.leave(context.WithoutCancel(ctx)))
 	}
 	go c.supervise(pm)
 	return c, nil
@@ -127,21 +126,31 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	c.stopOnce.Do(func() {
 		close(c.stopping)
 		<-c.done
-		defer c.users.release()
-		if c.current == nil {
-			return
-		}
-		if !c.users.upgrade() { // another process still uses it
-			c.current.release()
-			return
-		}
-		if err := c.current.stop(ctx, stopGrace); err != nil {
-			c.stopErr = fmt.Errorf("stop PostgreSQL: %w", err)
-			return
-		}
-		c.layout.removeSocketDir()
+		c.stopErr = c.leave(ctx)
 	})
 	return c.stopErr
+}
+
+// leave gives up the cluster and ends it if nobody else uses it. It looks for
+// the postmaster anew: one may have been started and not yet known to supervise.
+func (c *Cluster) leave(ctx context.Context) error {
+	defer c.users.release()
+	if c.current != nil {
+		c.current.release()
+	}
+	if !c.users.upgrade() {
+		return nil
+	}
+	pm, err := c.find()
+	if err != nil || pm == nil {
+		return err
+	}
+	defer pm.release()
+	if err := pm.stop(ctx, stopGrace); err != nil {
+		return fmt.Errorf("stop PostgreSQL: %w", err)
+	}
+	c.layout.removeSocketDir()
+	return nil
 }
 
 func (c *Cluster) url(user, db string) string {
@@ -169,6 +178,7 @@ func (c *Cluster) supervise(pm *postmaster) {
 			delay = restartMin
 		}
 		c.cfg.Logger.Error("PostgreSQL ended; starting it again", "pid", pm.pid)
+		pm.release()
 		c.set(nil, errors.New("PostgreSQL ended and is being started again"))
 		if pm = c.restart(&delay); pm == nil {
 			return
@@ -231,6 +241,7 @@ func (c *Cluster) ensure(ctx context.Context) (*postmaster, error) {
 		}
 	}
 	if err := c.provision(ctx); err != nil {
+		pm.release()
 		return nil, fmt.Errorf("make the database %q: %w", database, err)
 	}
 	return pm, nil
@@ -252,11 +263,15 @@ func (c *Cluster) startPostmaster(ctx context.Context) (*postmaster, error) {
 		return nil, named(fmt.Errorf("write the database's configuration: %w", err))
 	}
 	pruneLogs(c.layout.logDir())
+	if err := c.layout.removeSocket(); err != nil {
+		return nil, named(err)
+	}
 	pm, err := c.spawn()
 	if err != nil {
 		return nil, named(fmt.Errorf("start PostgreSQL: %w", err))
 	}
 	if err := c.awaitReady(ctx, pm); err != nil {
+		defer pm.release()
 		return nil, errors.Join(err, pm.stop(ctx, 0))
 	}
 	return pm, nil

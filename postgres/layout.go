@@ -49,6 +49,8 @@ func prepare(dir string, owner account) (layout, error) {
 	return l, owner.canReach(dir)
 }
 
+func (l *layout) pidFile() string { return filepath.Join(l.data, "postmaster.pid") }
+
 func (l *layout) logDir() string { return filepath.Join(l.data, "log") }
 
 // chooseSocketDir makes the directory of the socket. It is in the data
@@ -75,6 +77,18 @@ func (l *layout) chooseSocketDir(owner account) error {
 	}
 	l.socketDir = dir
 	return os.WriteFile(l.socketNote, []byte(dir), 0o600)
+}
+
+// removeSocket removes the socket of a postmaster that is known to be dead.
+// PostgreSQL would take its lock for a live one's as long as any process has
+// that number.
+func (l *layout) removeSocket() error {
+	for _, name := range []string{socketName, socketName + ".lock"} {
+		if err := os.Remove(filepath.Join(l.socketDir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // shortDir makes a private directory with a short path.

@@ -132,60 +132,77 @@ func (c *Cluster) spawn() (*postmaster, error) {
 	return pm, nil
 }
 
+// find returns the postmaster that runs in this data directory; nil if none does.
+func (c *Cluster) find() (*postmaster, error) {
+	state, err := readPidFile(c.layout.pidFile())
+	if err != nil || !c.runs(state.pid) {
+		return nil, named(err)
+	}
+	pm, err := watch(state.pid)
+	if errors.Is(err, unix.ESRCH) { // it ended just now
+		return nil, nil
+	}
+	return pm, err
+}
+
 // adopt finds the postmaster that already runs here, started by another process
-// or by one that was killed. It returns nil if there is none, having removed
-// what a dead one left.
+// or by one that was killed, and waits until it answers. It returns nil if there
+// is none, having removed what a dead one left.
 func (c *Cluster) adopt(ctx context.Context) (*postmaster, error) {
-	pidFile := filepath.Join(c.layout.data, "postmaster.pid")
 	for {
-		state, err := readPidFile(pidFile)
+		pm, err := c.find()
 		if err != nil {
-			return nil, named(fmt.Errorf("read %s: %w", pidFile, err))
+			return nil, err
 		}
-		if !c.runs(state.pid) {
-			if err := os.Remove(pidFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if pm == nil {
+			if err := os.Remove(c.layout.pidFile()); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return nil, named(err)
 			}
 			return nil, nil
 		}
-		pm, err := watch(state.pid)
-		if errors.Is(err, unix.ESRCH) {
-			continue // it ended just now
+		ready, err := c.join(ctx, pm)
+		if ready {
+			c.cfg.Logger.Info("using the PostgreSQL that already runs", "pid", pm.pid)
+			return pm, nil
 		}
+		pm.release()
 		if err != nil {
 			return nil, err
 		}
-		if state.status == "stopping" {
-			select {
-			case <-pm.exited:
-				continue
-			case <-ctx.Done():
-				return nil, fmt.Errorf("wait for PostgreSQL (process %d), which is shutting down: %w", state.pid, context.Cause(ctx))
-			}
-		}
-		if state.socketDir == "" { // it has only begun to start
-			if err := pause(ctx, pm.exited); err != nil {
-				return nil, err
-			}
-			continue
-		}
-		if c.layout.socketDir == "" {
-			c.layout.socketDir = state.socketDir
-		}
-		if c.layout.socketDir != state.socketDir {
-			return nil, fmt.Errorf("PostgreSQL (process %d) was started with its socket in %s instead of %s; restart Cronium", state.pid, state.socketDir, c.layout.socketDir)
-		}
-		c.cfg.Logger.Info("using the PostgreSQL that already runs", "pid", state.pid)
-		if err := c.awaitReady(ctx, pm); err != nil {
-			select {
-			case <-pm.exited:
-				continue
-			default:
-				return nil, err
-			}
-		}
-		return pm, nil
 	}
+}
+
+// join waits until the postmaster answers. It is false without an error when
+// the postmaster has ended or has not yet said where its socket is.
+func (c *Cluster) join(ctx context.Context, pm *postmaster) (bool, error) {
+	state, err := readPidFile(c.layout.pidFile())
+	if err != nil {
+		return false, named(err)
+	}
+	switch {
+	case state.status == "stopping":
+		select {
+		case <-pm.exited:
+			return false, nil
+		case <-ctx.Done():
+			return false, fmt.Errorf("wait for PostgreSQL (process %d), which is shutting down: %w", pm.pid, context.Cause(ctx))
+		}
+	case state.pid != pm.pid || state.socketDir == "":
+		return false, pause(ctx, pm.exited)
+	case c.layout.socketDir == "":
+		c.layout.socketDir = state.socketDir
+	case c.layout.socketDir != state.socketDir:
+		return false, fmt.Errorf("PostgreSQL (process %d) was started with its socket in %s instead of %s; restart Cronium", pm.pid, state.socketDir, c.layout.socketDir)
+	}
+	if err := c.awaitReady(ctx, pm); err != nil {
+		select {
+		case <-pm.exited:
+			return false, nil
+		default:
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // runs reports whether pid is a PostgreSQL that works in this data directory.

@@ -3,11 +3,11 @@ package postgres_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -155,6 +155,10 @@ func TestPidFileOfADeadPostmasterIsRemoved(t *testing.T) {
 		_ = sleeper.Wait()
 	}()
 	for _, number := range []int{sleeper.Process.Pid, 1, 4194303} {
+		lock := filepath.Join(dir, "socket", ".s.PGSQL.5432.lock")
+		if err := os.WriteFile(lock, fmt.Appendln(nil, number), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		text := fmt.Sprintf("%d\n%s/data\n1700000000\n5432\n%s/socket\n\n 123 456\nready   \n", number, dir, dir)
 		file := filepath.Join(dir, "data", "postmaster.pid")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -172,6 +176,28 @@ func TestPidFileOfADeadPostmasterIsRemoved(t *testing.T) {
 	}
 }
 
+func TestStartThatIsGivenUpLeavesNothingRunning(t *testing.T) {
+	t.Parallel()
+	dir := dataDir(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		c, err := postgres.Start(ctx, postgres.Config{DataDir: dir, Settings: volatile})
+		if err == nil {
+			err = c.Stop(context.Background())
+		}
+		ended <- err
+	}()
+	eventually(t, "a postmaster starts", func() bool { return pid(dir) != 0 })
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("error is %v", err)
+	}
+	if p := pid(dir); p != 0 {
+		t.Errorf("process %d was left", p)
+	}
+}
+
 func ownerOf(t *testing.T, path string) *syscall.SysProcAttr {
 	t.Helper()
 	var st syscall.Stat_t
@@ -184,25 +210,60 @@ func ownerOf(t *testing.T, path string) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: st.Uid, Gid: st.Gid}}
 }
 
-func TestFullDiskIsNamed(t *testing.T) {
-	t.Parallel()
+// smallDisk mounts a disk of that size; false where that needs root.
+func smallDisk(t *testing.T, size string) (string, bool) {
+	t.Helper()
 	if os.Geteuid() != 0 {
-		return // a small disk cannot be made
+		return "", false
 	}
 	dir := dataDir(t)
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.Mkdir(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=20m,mode=0711"); err != nil {
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "mode=0711,size="+size); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, 0); err != nil {
+		// PostgreSQL's logger ends a moment after its postmaster.
+		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := postgres.Start(t.Context(), postgres.Config{DataDir: filepath.Join(dir, "postgres"), Settings: volatile})
-	if err == nil || !strings.Contains(err.Error(), postgres.ErrDiskFull.Error()) {
+	return dir, true
+}
+
+func TestFullDiskIsNamed(t *testing.T) {
+	t.Parallel()
+	disk, ok := smallDisk(t, "20m")
+	if !ok {
+		return
+	}
+	_, err := postgres.Start(t.Context(), postgres.Config{DataDir: filepath.Join(disk, "postgres"), Settings: volatile})
+	if !errors.Is(err, postgres.ErrDiskFull) {
 		t.Errorf("error is %v, want ErrDiskFull", err)
 	}
+}
+
+func TestDiskThatFillsUpCostsNothingStored(t *testing.T) {
+	t.Parallel()
+	disk, ok := smallDisk(t, "150m")
+	if !ok {
+		return
+	}
+	c := start(t, filepath.Join(disk, "postgres"))
+	mustQuery(t, c, "CREATE TABLE notes AS SELECT 'kept' AS text")
+	ballast := filepath.Join(disk, "ballast")
+	_ = exec.Command("dd", "if=/dev/zero", "of="+ballast, "bs=1M").Run() // ends when the disk is full
+	eventually(t, "writing fails", func() bool {
+		_, err := query(t.Context(), c.URL(), "CREATE TABLE filler AS SELECT repeat(md5(i::text), 100) FROM generate_series(1, 20000) i")
+		return err != nil
+	})
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it works again with what was stored", func() bool {
+		text, err := query(t.Context(), c.URL(), "SELECT text FROM notes")
+		return err == nil && text == "kept"
+	})
+	mustQuery(t, c, "INSERT INTO notes VALUES ('more')")
 }
