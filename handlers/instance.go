@@ -5,7 +5,9 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"cronium.dev/executor/container"
 	"cronium.dev/views"
+	"cronium.dev/views/layout"
 )
 
 // aboutPage says which programs these are.
@@ -17,6 +19,9 @@ func (h *Handlers) aboutPage(w http.ResponseWriter, r *http.Request) error {
 	page := views.SettingsAbout{
 		Frame: h.settingsFrame(r, "About"), Version: h.Version, Commit: commit(), Go: runtime.Version(),
 		Database: database, Started: h.Started,
+	}
+	if h.Containers != nil {
+		page.Engine = engineName(h.Containers.Status(r.Context()))
 	}
 	return h.render(w, r, http.StatusOK, page.Page())
 }
@@ -37,20 +42,48 @@ func commit() string {
 
 // enginePage says where scripts run and how full it is.
 func (h *Handlers) enginePage(w http.ResponseWriter, r *http.Request) error {
-	page := views.SettingsEngine{Frame: h.settingsFrame(r, "Engine"), ProcessTarget: h.ProcessTarget}
 	database, err := h.Store.Version(r.Context())
 	if err != nil {
 		return err
 	}
-	page.Database = views.DatabaseState{OK: true, Name: database}
 	processes, err := h.Store.Processes(r.Context())
 	if err != nil {
 		return err
+	}
+	page := views.SettingsEngine{
+		Frame: h.settingsFrame(r, "Engine"), ProcessTarget: h.ProcessTarget,
+		Database: views.DatabaseState{OK: true, Name: database},
 	}
 	for _, p := range processes {
 		page.Processes = append(page.Processes, views.ServerProcess{
 			Hostname: p.Hostname, PID: p.PID, Version: p.Version, StartedAt: p.StartedAt, Alive: p.Alive,
 		})
 	}
+	h.describeContainers(r, &page)
 	return h.render(w, r, http.StatusOK, page.Page())
+}
+
+func (h *Handlers) describeContainers(r *http.Request, page *views.SettingsEngine) {
+	if h.Containers == nil {
+		page.Engine.Problem = "This server process runs no containers."
+		return
+	}
+	status := h.Containers.Status(r.Context())
+	page.Engine = views.EngineState{OK: status.Error == "", Name: engineName(status), Problem: status.Error}
+	page.Image, page.ImageReady = status.Image, status.ImageReady
+	for _, warning := range status.Warnings {
+		page.Notices = append(page.Notices, layout.Notice{Class: "is-warning", Icon: "alert", Text: warning})
+	}
+	for _, idle := range status.Pool {
+		page.Warm = append(page.Warm, views.WarmPlaces{
+			Image: idle.Image, Network: idle.Network, Memory: idle.MemoryMiB, Ready: idle.Count, Wanted: idle.Target,
+		})
+	}
+}
+
+func engineName(status container.Status) string {
+	if status.Engine == "" {
+		return ""
+	}
+	return "Docker " + status.Engine
 }

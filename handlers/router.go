@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
+	"cronium.dev/executor/container"
+	"cronium.dev/live"
 	"cronium.dev/static"
 	"cronium.dev/store"
 )
@@ -22,11 +25,16 @@ import (
 type Config struct {
 	Store   *store.Store
 	Auth    *auth.Service
+	Hub     *live.Hub
 	Log     *slog.Logger
 	Version string
 	Static  *static.Files
 	Proxies auth.Proxies // whose X-Forwarded headers count
 	Started time.Time    // of this process
+	// Containers is the container engine's side; nil if this process has none.
+	Containers interface {
+		Status(ctx context.Context) container.Status
+	}
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
 	// Recheck is how often a live stream asks whether its viewer may still see
