@@ -1,0 +1,132 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/agent/proto"
+	"cronium.dev/cronium"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// ended says what the agent's report means.
+func (r *run) ended(f *proto.Finish) store.Finish {
+	end := store.Finish{
+		Error:      f.GetMessage(),
+		Setup:      time.Duration(f.GetSetupUs()) * time.Microsecond,
+		Run:        time.Duration(f.GetRunUs()) * time.Microsecond,
+		Cleanup:    time.Duration(f.GetCleanupUs()) * time.Microsecond,
+		CPU:        time.Duration(f.GetCpuUs()) * time.Microsecond,
+		PeakMemory: f.GetPeakMemoryBytes(),
+		Dropped:    int64(f.GetOutputDropped()),
+		Condition:  f.Condition,
+	}
+	limits := r.content.Limits
+	switch f.GetOutcome() {
+	case proto.Outcome_OUTCOME_EXITED:
+		code := int(f.GetExitCode())
+		end.ExitCode, end.Status = &code, cronium.ExecutionSuccess
+		if code != 0 {
+			end.Status = cronium.ExecutionFailure
+		}
+	case proto.Outcome_OUTCOME_SIGNALED:
+		end.Signal, end.Status = int(f.GetSignal()), cronium.ExecutionFailure
+		if end.Error == "" {
+			end.Error = fmt.Sprintf("The script was ended by signal %d (%s).", end.Signal, syscall.Signal(end.Signal))
+		}
+	case proto.Outcome_OUTCOME_TIMEOUT:
+		end.Status = cronium.ExecutionTimeout
+		if end.Error == "" {
+			end.Error = fmt.Sprintf("The script ran longer than its limit of %s and was stopped.", limits.Timeout())
+		}
+	case proto.Outcome_OUTCOME_CANCELLED:
+		end.Status = cronium.ExecutionCancelled
+	case proto.Outcome_OUTCOME_OUT_OF_MEMORY:
+		end.Status, end.OutOfMemory, end.Signal = cronium.ExecutionFailure, true, int(syscall.SIGKILL)
+		end.Error = fmt.Sprintf("The script needed more than its limit of %d MiB of memory and was stopped by the kernel.", limits.MemoryMiB)
+	case proto.Outcome_OUTCOME_LOST:
+		end.Status = cronium.ExecutionLost
+	default:
+		end.Status = cronium.ExecutionFailure
+	}
+	if output := json.RawMessage(f.GetOutput()); len(output) > 0 {
+		if json.Valid(output) && utf8.Valid(output) {
+			end.Output = output
+		} else {
+			end.Error = "What the script gave to output() is not JSON and was not kept. " + end.Error
+		}
+	}
+	return end
+}
+
+// finish stores the end and removes the place. The final state is stored even
+// while this process stops.
+func (r *run) finish(ctx context.Context, end store.Finish) {
+	end.ExecutionID, end.JobID, end.Owner = r.execution.ID, r.execution.JobID, r.engine.id
+	end.Limited = r.content.Concurrency > 0
+	if wait, again := r.content.Retry.Next(r.execution.Attempt, end.Status, end.ExitCode, rand.Float64()); again {
+		end.Retry = &wait
+	}
+	var status cronium.JobStatus
+	err := r.insist(ctx, func(ctx context.Context) (err error) {
+		status, err = r.engine.Store.Finish(ctx, end, r.requeue)
+		return err
+	})
+	if err != nil {
+		if errors.Is(err, store.ErrNotOwner) {
+			r.log().Info("another process has taken over the execution")
+			return
+		}
+		r.log().Error("the end of an execution was not stored; whoever adopts it will", "error", err)
+		return
+	}
+	r.engine.metrics.finished(end.Status)
+	r.engine.Hub.Publish(live.JobTopic(r.job.ID), live.OutputTopic(r.execution.ID), live.JobsTopic(r.job.WorkspaceID))
+	r.log().Info("execution ended", "status", end.Status, "job_status", status, "run", end.Run)
+	if r.place != nil {
+		r.engine.destroy(r.place)
+	}
+}
+
+// requeue adds the queue entry of a job that goes on: a retry of this one, or
+// another of the event that waited for this one's end.
+func (r *run) requeue(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error {
+	target := r.content.Target
+	if job.ID != r.job.ID {
+		content, err := r.engine.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
+		if err != nil {
+			return err
+		}
+		target = content.Target
+	}
+	return r.engine.insert(ctx, tx, job, target, at)
+}
+
+// insist repeats a write while the database fails, with growing pauses, until
+// it succeeds or the execution is not ours. When this process stops it tries
+// for five more seconds.
+func (r *run) insist(ctx context.Context, write func(context.Context) error) error {
+	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(5*time.Second, cancel) })
+	defer stop()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		err := write(grace)
+		if err == nil || errors.Is(err, store.ErrNotOwner) || grace.Err() != nil {
+			return err
+		}
+		r.log().Warn("the database did not accept a write; trying again", "error", err)
+		if !pause(grace, wait) {
+			return err
+		}
+	}
+}

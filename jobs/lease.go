@@ -1,0 +1,124 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"cronium.dev/cronium"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// adoptInterval is how often a process looks for executions without an owner.
+const adoptInterval = time.Second
+
+// keepLease renews the lease until ctx ends. While the database cannot be
+// reached it tries more often.
+func (e *Engine) keepLease(ctx context.Context) {
+	for wait := store.LeaseRenewal; pause(ctx, wait); {
+		wait = store.LeaseRenewal
+		renew, cancel := context.WithTimeout(ctx, store.LeaseRenewal)
+		if err := e.Store.RenewLease(renew, e.process()); err != nil && ctx.Err() == nil {
+			e.Log.Warn("the lease was not renewed", "error", err)
+			wait = 500 * time.Millisecond
+		}
+		cancel()
+	}
+}
+
+// adoptLoop takes over executions that nobody drives.
+func (e *Engine) adoptLoop(ctx context.Context) {
+	for first := true; first || pause(ctx, adoptInterval); first = false {
+		if e.lock != nil {
+			e.endLeasesOfTheDead(ctx)
+		}
+		// A share at a time, so that several processes share the work.
+		adopted, err := e.Store.TakeOver(ctx, e.id, e.driven(), 20)
+		if err != nil {
+			if ctx.Err() == nil {
+				e.Log.Warn("could not look for executions to take over", "error", err)
+			}
+			continue
+		}
+		for _, a := range adopted {
+			e.adopt(ctx, a)
+		}
+	}
+}
+
+// endLeasesOfTheDead shortens the wait after a crash: a process of this machine
+// whose lock is free is dead, whatever its lease says.
+func (e *Engine) endLeasesOfTheDead(ctx context.Context) {
+	for _, id := range e.lock.dead() {
+		if err := e.Store.EndLease(ctx, id); err != nil {
+			return
+		}
+		e.lock.forget(id)
+	}
+}
+
+// adopt goes on with an execution where its last owner stopped.
+func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
+	content, err := e.content.get(ctx, a.Job.WorkspaceID, a.Job.EventID, a.Job.Version)
+	if err != nil {
+		e.Log.Warn("could not read what an adopted execution runs", "execution", a.Execution.ID, "error", err)
+		return
+	}
+	r := e.newRun(a.Execution, content)
+	r.job, r.eventName, r.eventType = a.Job, a.EventName, a.EventType
+	r.stored = store.Appended{Bytes: a.Execution.OutputBytes, Lines: a.Execution.OutputLines}
+	if a.Job.CancelledAt != nil {
+		r.stop()
+	}
+	e.add(r)
+	e.metrics.adopted.Inc()
+	r.log().Info("execution adopted", "status", a.Execution.Status, "output_bytes", a.Execution.OutputBytes)
+	e.loops.Go(func() {
+		defer e.remove(r)
+		r.drive(ctx)
+	})
+}
+
+// watchCancels stops runs of this process for which cancel was asked, here or
+// in another process. It looks again now and then, because a notification may
+// be lost and the wish is in the database.
+func (e *Engine) watchCancels(ctx context.Context) {
+	asked := e.Hub.Subscribe(live.CancelTopic)
+	defer asked.Close()
+	ticker := time.NewTicker(store.LeaseRenewal)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-asked.C():
+			asked.Take()
+		case <-ticker.C:
+		}
+		if len(e.driven()) == 0 {
+			continue
+		}
+		jobs, err := e.Store.CancelAsked(ctx, e.id)
+		if err != nil && ctx.Err() == nil {
+			e.Log.Warn("could not look for cancelled jobs", "error", err)
+		}
+		e.stopRuns(jobs)
+	}
+}
+
+func (e *Engine) stopRuns(jobs []cronium.ID) {
+	if len(jobs) == 0 {
+		return
+	}
+	wanted := make(map[cronium.ID]bool, len(jobs))
+	for _, id := range jobs {
+		wanted[id] = true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, r := range e.runs {
+		if wanted[r.execution.JobID] {
+			r.stop()
+		}
+	}
+}

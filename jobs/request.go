@@ -1,0 +1,149 @@
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"cronium.dev/cronium"
+	"cronium.dev/inputschema"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// Request asks for one job.
+type Request struct {
+	WorkspaceID    cronium.ID
+	EventID        cronium.ID
+	Version        int             // 0 = the current one; below zero = a draft
+	Input          json.RawMessage // nil = the version's default input
+	Priority       cronium.Priority
+	Trigger        cronium.Trigger
+	TriggeredBy    string
+	RerunOf        *cronium.ID
+	IdempotencyKey string // "" = none; at most 200 characters
+}
+
+// Enqueue accepts a job: when it returns without error, the job will reach a
+// final state. A request that repeats an idempotency key gets the first job
+// back. Errors are *cronium.Error: CodeNotFound, CodeInvalid for an input that
+// is not JSON or not what the event's schema asks for, CodeConflict for an event
+// that does not run now.
+func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
+	event, err := e.Store.Runnable(ctx, r.WorkspaceID, r.EventID)
+	if err != nil {
+		return nil, err
+	}
+	if err := mayRun(event, r.Trigger); err != nil {
+		return nil, err
+	}
+	if r.Version == 0 {
+		r.Version = event.Version
+	}
+	content, err := e.content.get(ctx, r.WorkspaceID, r.EventID, r.Version)
+	if err != nil {
+		return nil, err
+	}
+	if err := completeRequest(&r, content); err != nil {
+		return nil, err
+	}
+	job := &cronium.Job{
+		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
+		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input,
+	}
+	first, err := e.Store.Enqueue(ctx, job, r.idempotency(), func(ctx context.Context, tx pgx.Tx) error {
+		return e.insert(ctx, tx, *job, content.Target, time.Time{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if first != nil {
+		row, err := e.Store.Job(ctx, r.WorkspaceID, *first)
+		if err != nil {
+			return nil, err
+		}
+		return &row.Job, nil
+	}
+	e.Hub.Publish(live.JobsTopic(job.WorkspaceID))
+	return job, nil
+}
+
+func mayRun(event *store.Runnable, trigger cronium.Trigger) error {
+	switch {
+	case event.Status == cronium.EventArchived:
+		return cronium.Errorf(cronium.CodeConflict, "%q is archived and does not run. Restore it first.", event.Name)
+	case event.Status == cronium.EventPaused && trigger != cronium.TriggerTest:
+		return cronium.Errorf(cronium.CodeConflict, "%q is paused. Activate it, or use Test run.", event.Name)
+	case event.Status == cronium.EventDraft && trigger != cronium.TriggerTest:
+		return cronium.Errorf(cronium.CodeConflict, "%q is a draft. Activate it, or use Test run.", event.Name)
+	}
+	return nil
+}
+
+// completeRequest fills in what the version says and checks what was given.
+func completeRequest(r *Request, content *prepared) error {
+	var p cronium.Problems
+	if r.Priority == "" {
+		r.Priority = content.Priority
+	}
+	p.Add(r.Priority.Valid(), "priority", "must be LOW, NORMAL, HIGH or CRITICAL")
+	p.Add(len(r.IdempotencyKey) <= 200 && utf8.ValidString(r.IdempotencyKey), "Idempotency-Key", "must be at most 200 characters")
+	if len(r.Input) == 0 {
+		r.Input = content.Input
+	}
+	if len(r.Input) > 0 {
+		valid := len(r.Input) <= cronium.MaxInputBytes && json.Valid(r.Input) && utf8.Valid(r.Input)
+		p.Add(valid, "input", "must be JSON of at most 1 MiB, like {\"customer\": 7}")
+	}
+	if err := p.Err("The run"); err != nil {
+		return err
+	}
+	if len(content.InputSchema) == 0 {
+		return nil
+	}
+	schema, err := inputschema.Compile(content.InputSchema)
+	if err != nil {
+		return fmt.Errorf("compile the input schema of event %s version %d: %w", r.EventID, r.Version, err)
+	}
+	input := r.Input
+	if len(input) == 0 {
+		input = json.RawMessage("null")
+	}
+	return slices.Concat(p, schema.Validate(input)).Err("The input")
+}
+
+func (r *Request) idempotency() *store.Idempotency {
+	if r.IdempotencyKey == "" {
+		return nil
+	}
+	digest := sha256.New()
+	fmt.Fprintf(digest, "%s %d %s %s", r.EventID, r.Version, r.Priority, r.Input)
+	return &store.Idempotency{Key: r.IdempotencyKey, Request: digest.Sum(nil)}
+}
+
+// insert adds a job's entry to the queue, due at a time (zero: now).
+func (e *Engine) insert(ctx context.Context, tx pgx.Tx, job cronium.Job, target cronium.TargetKind, at time.Time) error {
+	args := runArgs{JobID: job.ID, WorkspaceID: job.WorkspaceID, EventID: job.EventID, Version: job.Version}
+	_, err := e.queue.InsertTx(ctx, tx, args, &river.InsertOpts{Queue: string(target), Priority: job.Priority.Rank(), ScheduledAt: at})
+	if err != nil {
+		return fmt.Errorf("put job %s into the queue: %w", job.ID, err)
+	}
+	return nil
+}
+
+// Cancel asks for a job to be stopped, and returns once that is stored. A final
+// job stays as it is. It fails with CodeNotFound.
+func (e *Engine) Cancel(ctx context.Context, workspace, job cronium.ID, by string) error {
+	if _, err := e.Store.Cancel(ctx, workspace, job, by); err != nil {
+		return err
+	}
+	e.Hub.Publish(live.CancelTopic, live.JobTopic(job), live.JobsTopic(workspace))
+	return nil
+}

@@ -1,0 +1,244 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"cronium.dev/agent/proto"
+	"cronium.dev/cronium"
+	"cronium.dev/executor"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// setupLimit is how long an execution may wait for a place before it fails.
+const setupLimit = 5 * time.Minute
+
+// run is one execution in the hands of this process. One goroutine owns it; only
+// stop may be called by others.
+type run struct {
+	engine    *Engine
+	execution cronium.Execution
+	content   *prepared
+	job       cronium.Job
+	eventName string
+	eventType cronium.EventType
+	place     executor.Place
+	stored    store.Appended
+
+	stopOnce  sync.Once
+	cancelled chan struct{}
+}
+
+func (e *Engine) newRun(execution cronium.Execution, content *prepared) *run {
+	return &run{engine: e, execution: execution, content: content, cancelled: make(chan struct{})}
+}
+
+// stop carries out a cancel that stands in the database. It may be called again.
+func (r *run) stop() { r.stopOnce.Do(func() { close(r.cancelled) }) }
+
+func (r *run) backend() executor.Backend { return r.engine.Backends[r.content.Target] }
+
+func (r *run) spec() executor.Spec {
+	return executor.Spec{ExecutionID: r.execution.ID, WorkspaceID: r.execution.WorkspaceID, Image: r.content.Image, Network: r.content.Network, Limits: r.content.Limits}
+}
+
+func (r *run) log() *slog.Logger {
+	return r.engine.Log.With("workspace", r.execution.WorkspaceID, "job", r.execution.JobID, "execution", r.execution.ID)
+}
+
+// drive brings a claimed or adopted execution to its end, unless this process
+// stops or loses it before.
+func (r *run) drive(ctx context.Context) {
+	err := r.findPlace(ctx)
+	var finish *proto.Finish
+	if err == nil {
+		finish, err = executor.Drive(ctx, r.place, r.order(), &sink{run: r})
+	}
+	var public *cronium.Error
+	switch {
+	case err == nil:
+		r.finish(ctx, r.ended(finish))
+	case errors.Is(err, store.ErrNotOwner):
+		r.log().Info("another process has taken over the execution")
+	case ctx.Err() != nil:
+		// Stopping: the script runs on and is adopted by whoever comes.
+	case errors.Is(err, errCancelled):
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionCancelled, Error: "Cancelled before the script was started."})
+	case errors.Is(err, executor.ErrGone):
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionLost,
+			Error: "What ran the script disappeared, so its end is unknown. Someone may have removed it, or the machine was restarted."})
+	case errors.As(err, &public):
+		r.log().Warn("the script could not be run", "error", err)
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionFailure, Error: public.Message})
+	default:
+		r.log().Error("the script could not be run", "error", err)
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionFailure, Error: "Cronium could not run the script. The server's log has the details."})
+	}
+}
+
+// errCancelled says that cancel was asked for before anything was started.
+var errCancelled = errors.New("cancelled")
+
+// findPlace makes sure that the execution has a place, and that the database
+// names it before anything is started there.
+func (r *run) findPlace(ctx context.Context) error {
+	if r.place != nil {
+		return nil
+	}
+	if r.execution.TargetRef != "" {
+		return r.findAgain(ctx)
+	}
+	ctx, cancel := context.WithTimeout(ctx, setupLimit)
+	defer cancel()
+	go func() { // a cancel ends a long pull of an image too
+		select {
+		case <-r.cancelled:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	place, err := r.makePlace(ctx)
+	if err != nil {
+		return err
+	}
+	// Stored even if ctx ends now: the place must not be without a name.
+	err = r.engine.Store.SetPlace(context.WithoutCancel(ctx), r.execution.ID, r.engine.id, place.Ref())
+	if err != nil {
+		r.engine.destroy(place)
+		return err
+	}
+	r.place, r.execution.TargetRef = place, place.Ref()
+	return nil
+}
+
+func (r *run) makePlace(ctx context.Context) (executor.Place, error) {
+	if place := r.backend().Warm(r.spec()); place != nil {
+		return place, nil
+	}
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		place, err := r.backend().Create(ctx, r.spec(), func(text string) { r.progress(ctx, text) })
+		switch {
+		case err == nil:
+			return place, nil
+		case r.isCancelled():
+			return nil, errCancelled
+		case !errors.Is(err, executor.ErrUnavailable):
+			return nil, err
+		}
+		var public *cronium.Error
+		if errors.As(err, &public) {
+			r.progress(ctx, public.Message)
+		}
+		if !pause(ctx, wait) {
+			return nil, err
+		}
+	}
+}
+
+// findAgain finds the place of an adopted execution. While the target cannot be
+// reached nothing is known, so it waits.
+func (r *run) findAgain(ctx context.Context) error {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		place, err := r.backend().Find(ctx, r.execution.TargetRef)
+		if err == nil {
+			r.place = place
+			return nil
+		}
+		if !errors.Is(err, executor.ErrUnavailable) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (r *run) isCancelled() bool {
+	select {
+	case <-r.cancelled:
+		return true
+	default:
+		return false
+	}
+}
+
+// progress shows what the execution waits for. That it is not stored when the
+// database fails is no reason to stop.
+func (r *run) progress(ctx context.Context, text string) {
+	if err := r.engine.Store.SetProgress(ctx, r.execution.ID, r.engine.id, text); err == nil {
+		r.engine.Hub.Publish(live.JobTopic(r.execution.JobID))
+	}
+}
+
+// order is what the agent is asked to do.
+func (r *run) order() executor.Run {
+	limits := r.content.Limits
+	environment := make(map[string]string, len(r.content.Environment))
+	for _, v := range r.content.Environment {
+		environment[v.Name] = v.Value
+	}
+	return executor.Run{
+		ExecutionID: r.execution.ID,
+		Manifest: &proto.Manifest{
+			ExecutionId: r.execution.ID.String(),
+			Command:     r.eventType.Command(),
+			Files:       r.content.files,
+			Entry:       r.content.Entry,
+			Environment: environment,
+			Input:       r.job.Input,
+			Event:       r.describe(),
+			Limits: &proto.Limits{
+				RunMs:       limits.Timeout().Milliseconds(),
+				OutputBytes: int64(limits.OutputMiB) << 20,
+			},
+		},
+		Blobs:   maps.Clone(r.content.blobs),
+		Key:     r.engine.Key,
+		From:    uint64(r.stored.Bytes),
+		Started: r.execution.Status == cronium.ExecutionRunning,
+		Cancel:  r.cancelled,
+	}
+}
+
+// describe is what event() gives to the script.
+func (r *run) describe() json.RawMessage {
+	type job struct {
+		ID          cronium.ID      `json:"id"`
+		Attempt     int             `json:"attempt"`
+		Trigger     cronium.Trigger `json:"trigger"`
+		TriggeredBy string          `json:"triggered_by"`
+		QueuedAt    time.Time       `json:"queued_at"`
+	}
+	text, err := json.Marshal(struct {
+		ID          cronium.ID        `json:"id"`
+		Name        string            `json:"name"`
+		Type        cronium.EventType `json:"type"`
+		Version     int               `json:"version"`
+		WorkspaceID cronium.ID        `json:"workspace_id"`
+		ExecutionID cronium.ID        `json:"execution_id"`
+		Job         job               `json:"job"`
+	}{r.job.EventID, r.eventName, r.eventType, r.job.Version, r.job.WorkspaceID, r.execution.ID,
+		job{r.job.ID, r.execution.Attempt, r.job.Trigger, r.job.TriggeredBy, r.job.QueuedAt()}})
+	if err != nil {
+		panic(err) // fixed types
+	}
+	return text
+}
+
+// pause waits, and tells whether the wait was not cut short.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

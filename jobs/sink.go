@@ -1,0 +1,68 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"cronium.dev/agent/proto"
+	"cronium.dev/cronium"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// sink stores what an execution reports.
+type sink struct{ *run }
+
+// Started stores that the process runs.
+func (s *sink) Started(ctx context.Context, setup time.Duration) error {
+	err := s.insist(ctx, func(ctx context.Context) error {
+		return s.engine.Store.Start(ctx, store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: setup})
+	})
+	if err != nil {
+		return err
+	}
+	if s.execution.Status != cronium.ExecutionRunning {
+		s.execution.Status = cronium.ExecutionRunning
+		s.engine.metrics.started(time.Since(s.job.QueuedAt()), s.execution.Attempt)
+	}
+	s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
+	return nil
+}
+
+// Output stores records. They are acknowledged, and may be forgotten by the
+// agent, only when this returns nil.
+func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
+	chunks := make([]cronium.Chunk, len(records))
+	for i, o := range records {
+		stream := cronium.Stdout
+		if o.GetStream() == proto.Stream_STREAM_STDERR {
+			stream = cronium.Stderr
+		}
+		chunks[i] = cronium.Chunk{At: time.Duration(o.GetAtUs()) * time.Microsecond, Stream: stream, Data: o.GetData()}
+	}
+	err := s.insist(ctx, func(ctx context.Context) error {
+		after, err := s.engine.Store.AppendOutput(ctx, s.execution.ID, s.engine.id, s.stored, chunks)
+		if err == nil {
+			s.engine.metrics.stored(after.Bytes - s.stored.Bytes)
+			s.stored = after
+		}
+		return err
+	})
+	if err == nil {
+		s.engine.Hub.Publish(live.OutputTopic(s.execution.ID))
+	}
+	return err
+}
+
+// Usage is shown in the end alone; nothing is written for it meanwhile.
+func (s *sink) Usage(context.Context, *proto.Usage) {}
+
+// Call answers helper calls that the agent does not answer itself.
+func (s *sink) Call(_ context.Context, call *proto.HelperCall) *proto.HelperAnswer {
+	return &proto.HelperAnswer{Number: call.GetNumber(), Error: &proto.HelperError{
+		Status:  http.StatusNotFound,
+		Message: fmt.Sprintf("this Cronium has no helper call named %q", call.GetMethod()),
+	}}
+}

@@ -1,0 +1,115 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"cronium.dev/cronium"
+	"cronium.dev/executor"
+	"cronium.dev/live"
+	"cronium.dev/store"
+)
+
+// runArgs is a job's entry in the queue: enough to take a place before the
+// claim, so that a warm start needs one transaction.
+type runArgs struct {
+	JobID       cronium.ID `json:"job_id"`
+	WorkspaceID cronium.ID `json:"workspace_id"`
+	EventID     cronium.ID `json:"event_id"`
+	Version     int        `json:"version"`
+}
+
+// Kind names the entries. It is in the database: never change it.
+func (runArgs) Kind() string { return "run" }
+
+// retryPolicy is for entries whose worker failed before the job was claimed,
+// which only a failing database does.
+type retryPolicy struct{}
+
+func (retryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
+	return time.Now().Add(time.Duration(min(job.Attempt, 15)) * time.Second)
+}
+
+// worker holds one slot of this process while a job runs.
+type worker struct {
+	river.WorkerDefaults[runArgs]
+	engine *Engine
+}
+
+// Work claims the job and runs it to its end. It returns nil when there is
+// nothing to do: the job is final, or somebody else's, or waits for another.
+// The context of the queue is not used: it does not end when this process
+// shall stop.
+func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
+	e, args := w.engine, entry.Args
+	ctx := e.ctx
+	content, err := e.content.get(ctx, args.WorkspaceID, args.EventID, args.Version)
+	if cronium.CodeOf(err) == cronium.CodeNotFound {
+		return river.JobCancel(fmt.Errorf("the event of job %s is gone", args.JobID))
+	}
+	if err != nil {
+		return e.later(err)
+	}
+	r := e.newRun(cronium.Execution{ID: cronium.NewID(), WorkspaceID: args.WorkspaceID, JobID: args.JobID, Target: content.Target}, content)
+	e.add(r)
+	defer e.remove(r)
+	if err := r.claim(ctx); err != nil {
+		if errors.Is(err, store.ErrNotQueued) || errors.Is(err, store.ErrConcurrency) {
+			return nil
+		}
+		return e.later(err)
+	}
+	e.metrics.claimed(time.Since(r.job.QueuedAt()), r.job.Attempts)
+	e.Hub.Publish(live.JobTopic(r.job.ID), live.JobsTopic(r.job.WorkspaceID))
+	r.drive(ctx)
+	return nil
+}
+
+// later gives the entry back to the queue. While this process stops, that is
+// no failure.
+func (e *Engine) later(err error) error {
+	if e.ctx.Err() != nil {
+		return river.JobSnooze(time.Second)
+	}
+	return err
+}
+
+// claim takes a warm place, if one fits, and the job.
+func (r *run) claim(ctx context.Context) error {
+	limited := r.content.Concurrency > 0
+	if !limited {
+		// With a limit the claim may well be refused, and a place that was
+		// taken from the pool cannot be given back.
+		r.place = r.backend().Warm(r.spec())
+	}
+	claim := store.Claim{JobID: r.execution.JobID, ExecutionID: r.execution.ID, Owner: r.engine.id, Target: r.content.Target}
+	if r.place != nil {
+		claim.TargetRef, claim.Warm = r.place.Ref(), r.place.Warm()
+	}
+	claimed, err := r.engine.Store.Claim(ctx, claim, limited)
+	if err != nil {
+		if r.place != nil && (errors.Is(err, store.ErrNotQueued) || errors.Is(err, store.ErrConcurrency)) {
+			r.engine.destroy(r.place)
+		}
+		return err
+	}
+	r.job, r.eventName, r.eventType = claimed.Job, claimed.EventName, claimed.EventType
+	r.execution.Attempt, r.execution.TargetRef = claimed.Job.Attempts, claim.TargetRef
+	return nil
+}
+
+// destroy removes a place that nothing needs any more, beside what goes on.
+func (e *Engine) destroy(place executor.Place) {
+	e.tidy.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := place.Destroy(ctx); err != nil {
+			e.Log.Warn("a place was not removed; the sweep will try again", "place", place.Ref(), "error", err)
+		}
+	})
+}
