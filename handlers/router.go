@@ -86,12 +86,17 @@ func New(config Config) *Handlers {
 		config.Recheck = 15 * time.Second
 	}
 	h := &Handlers{Config: config, csrf: http.NewCrossOriginProtection()}
-	h.routes = h.table()
-	if err := checkTable(h.routes); err != nil {
+	h.mount(h.table())
+	return h
+}
+
+func (h *Handlers) mount(routes []Route) {
+	if err := checkTable(routes); err != nil {
 		panic(err)
 	}
+	h.routes = routes
 	router := chi.NewRouter()
-	for _, route := range h.routes {
+	for _, route := range routes {
 		router.Method(route.Method, route.Pattern, h.serve(route))
 		if route.Method == http.MethodGet {
 			router.Method(http.MethodHead, route.Pattern, h.serve(route))
@@ -100,7 +105,6 @@ func New(config Config) *Handlers {
 	router.NotFound(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return cronium.ErrNotFound }))
 	router.MethodNotAllowed(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return errMethod }))
 	h.router = h.observe(router)
-	return h
 }
 
 // table is every route there is. The files of handlers add theirs here.
