@@ -17,6 +17,14 @@ import (
 	"time"
 )
 
+// purposeAgent labels the volumes of agents.
+const purposeAgent = "agent"
+
+// oldAgent is the age at which a volume that no container has and that is not
+// this release's is removed. Should a server of its release still run, it makes
+// the volume again.
+const oldAgent = 24 * time.Hour
+
 // fillTimeout is how long another server may take to fill the volume before
 // its unfinished work is removed.
 const fillTimeout = time.Minute
@@ -87,7 +95,7 @@ func (v *agentVolume) ensure(ctx context.Context, image string) (name string, er
 }
 
 func (v *agentVolume) fill(ctx context.Context, image string) error {
-	if err := v.engine.makeVolume(ctx, v.name(), nil); err != nil {
+	if err := v.engine.makeVolume(ctx, v.name(), map[string]string{labelPurpose: purposeAgent}); err != nil {
 		return err
 	}
 	// The helper's name is the lock between servers.
@@ -157,6 +165,23 @@ func (v *agentVolume) found(ctx context.Context, id string) (bool, error) {
 		return false, fmt.Errorf("read the agent's volume: %w", err)
 	}
 	return head.Mode&0o111 == 0o111 && hex.EncodeToString(digest.Sum(nil)) == v.digest, nil
+}
+
+// sweep removes the volumes of other releases that are not used any more.
+func (v *agentVolume) sweep(ctx context.Context) error {
+	found, err := v.engine.volumes(ctx, labelPurpose, purposeAgent)
+	if err != nil {
+		return err
+	}
+	for name, made := range found {
+		if name == v.name() || time.Since(made) < oldAgent {
+			continue
+		}
+		if err := v.engine.removeVolume(ctx, name); err != nil && !errors.Is(err, errConflict) && !errors.Is(err, errAbsent) {
+			return err
+		}
+	}
+	return nil
 }
 
 // tar packs the binary for the volume's folder.

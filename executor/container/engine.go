@@ -268,6 +268,26 @@ func (e *engine) makeVolume(ctx context.Context, name string, labels map[string]
 	return fail(err, "make volume %s", name)
 }
 
+// volumes lists the named volumes with a label and when they were made.
+func (e *engine) volumes(ctx context.Context, label, value string) (map[string]time.Time, error) {
+	found, err := e.client.VolumeList(ctx, volume.ListOptions{Filters: filters.NewArgs(filters.Arg("label", label+"="+value))})
+	if err != nil {
+		return nil, fail(err, "list volumes")
+	}
+	made := map[string]time.Time{}
+	for _, v := range found.Volumes {
+		if at, err := time.Parse(time.RFC3339, v.CreatedAt); err == nil {
+			made[v.Name] = at
+		}
+	}
+	return made, nil
+}
+
+// removeVolume fails with errConflict while a container has the volume.
+func (e *engine) removeVolume(ctx context.Context, name string) error {
+	return fail(e.client.VolumeRemove(ctx, name, false), "remove volume %s", name)
+}
+
 // copyTo unpacks a tar stream into a folder of a container.
 func (e *engine) copyTo(ctx context.Context, id, folder string, tar io.Reader) error {
 	return fail(e.client.CopyToContainer(ctx, id, folder, tar, container.CopyToContainerOptions{}),

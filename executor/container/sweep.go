@@ -42,6 +42,7 @@ func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, op
 		b.forget(c.id)
 		removed++
 	}
+	failed = errors.Join(failed, b.agent.sweep(ctx))
 	if failed != nil {
 		return removed, fmt.Errorf("sweep containers: %w", failed)
 	}
