@@ -50,13 +50,19 @@ func (h *Handlers) enginePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	counts, err := h.Store.Counts(r.Context())
+	if err != nil {
+		return err
+	}
+	status := h.Engine.Status()
 	page := views.SettingsEngine{
+		Slots: status.MaxRuns, Running: status.Running, Queued: counts.Queued,
 		Frame: h.settingsFrame(r, "Engine"), ProcessTarget: h.ProcessTarget,
 		Database: views.DatabaseState{OK: true, Name: database},
 	}
 	for _, p := range processes {
 		page.Processes = append(page.Processes, views.ServerProcess{
-			Hostname: p.Hostname, PID: p.PID, Version: p.Version, StartedAt: p.StartedAt, Alive: p.Alive,
+			Hostname: p.Hostname, PID: p.PID, Version: p.Version, StartedAt: p.StartedAt, Alive: p.Alive, This: p.ID == status.ProcessID,
 		})
 	}
 	h.describeContainers(r, &page)

@@ -19,6 +19,8 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/handlers"
 	"cronium.dev/internal/testenv"
+	"cronium.dev/jobs"
+	"cronium.dev/live"
 	"cronium.dev/static"
 	"cronium.dev/store"
 )
@@ -58,8 +60,14 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	hub := live.New(s.store.Pool(), log)
+	// An engine that is not started accepts jobs and runs none.
+	engine, err := jobs.New(jobs.Config{Store: s.store, Hub: hub, Log: log, Version: "test", MaxRuns: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	config := handlers.Config{
-		Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
+		Engine: engine, Hub: hub, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&config)

@@ -16,6 +16,7 @@ import (
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
 	"cronium.dev/executor/container"
+	"cronium.dev/jobs"
 	"cronium.dev/live"
 	"cronium.dev/static"
 	"cronium.dev/store"
@@ -25,6 +26,7 @@ import (
 type Config struct {
 	Store   *store.Store
 	Auth    *auth.Service
+	Engine  Engine
 	Hub     *live.Hub
 	Log     *slog.Logger
 	Version string
@@ -40,6 +42,13 @@ type Config struct {
 	// Recheck is how often a live stream asks whether its viewer may still see
 	// it; 0 means every 15 s.
 	Recheck time.Duration
+}
+
+// Engine runs jobs: *jobs.Engine.
+type Engine interface {
+	Enqueue(ctx context.Context, r jobs.Request) (*cronium.Job, error)
+	Cancel(ctx context.Context, workspace, job cronium.ID, by string) error
+	Status() jobs.Status
 }
 
 // Kind says how a route is called and how it answers an error.
