@@ -20,6 +20,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"cronium.dev/agent/proto"
@@ -76,6 +77,21 @@ type Place interface {
 	// Destroy ends everything that runs there and removes it. Destroying what
 	// is gone succeeds.
 	Destroy(ctx context.Context) error
+}
+
+// Sweeper is a Backend whose places can be left over by a crash.
+type Sweeper interface {
+	// Sweep removes places of server processes that are not alive, and older
+	// ones of this process, unless open tells that an execution which is not
+	// final references them. It gives the number removed.
+	Sweep(ctx context.Context, alive func(process string) bool, open func(name string) bool) (int, error)
+}
+
+// PlaceName is the part of a Ref that names the place without the agent's
+// instance: what Sweep asks for.
+func PlaceName(ref string) string {
+	name, _, _ := strings.Cut(ref, "/")
+	return name
 }
 
 // Runner is a Place that does the work in this process and has no agent. Drive

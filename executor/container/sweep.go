@@ -12,11 +12,10 @@ import (
 const settled = 2 * time.Minute
 
 // Sweep removes what was left over: containers of server processes that are
-// not alive, and older ones of this process that no execution uses. alive tells
-// of a process, open of a container id whether an execution that is not final
-// references it. Containers of other living processes and of other
+// not alive, and older ones of this process that no execution uses. open tells
+// of a container's id whether an execution that is not final references it. Containers of other living processes and of other
 // installations are left alone. It gives the number removed.
-func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, open func(containerID string) bool) (int, error) {
+func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, open func(name string) bool) (int, error) {
 	found, err := b.engine.list(ctx, labelInstance, b.config.Instance)
 	if err != nil {
 		return 0, fmt.Errorf("sweep containers: %w", err)

@@ -1,0 +1,123 @@
+package process
+
+import (
+	"crypto/ed25519"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"cronium.dev/cronium"
+	"cronium.dev/executor"
+	"cronium.dev/executor/conformance"
+)
+
+// agentFile is the agent, built once for all tests of the package.
+var agentFile string
+
+func TestMain(m *testing.M) {
+	os.Exit(conformance.Main(m, func(agent string) { agentFile = agent }))
+}
+
+func newTarget(t *testing.T) (*Backend, conformance.Target) {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Longer than a socket's path may be.
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 20))
+	b, err := New(Config{Dir: dir, Agent: agentFile, Key: public, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b, conformance.Target{
+		Backend: b, Key: private, Spec: executor.Spec{Limits: cronium.DefaultLimits()},
+		Kill: func(t *testing.T, place executor.Place) {
+			t.Helper()
+			if err := syscall.Kill(agentPID(t, b, place), syscall.SIGKILL); err != nil {
+				t.Fatalf("kill the agent: %v", err)
+			}
+		},
+	}
+}
+
+func agentPID(t *testing.T, b *Backend, place executor.Place) int {
+	t.Helper()
+	mark, err := os.ReadFile(filepath.Join(b.config.Dir, executor.PlaceName(place.Ref()), pidFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.Fields(string(mark))[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	_, target := newTarget(t)
+	conformance.Run(t, target)
+}
+
+func TestDestroyEndsTheScriptAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b, target := newTarget(t)
+	place, sink := target.Place(t), conformance.NewRecorder(t)
+	done := make(chan error, 1)
+	go func() {
+		_, err := executor.Drive(conformance.Context(t), place, conformance.Bash("trap '' TERM; echo $$; while :; do sleep 1; done").Run(target.Key), sink)
+		done <- err
+	}()
+	sink.Wait(conformance.Context(t), "\n")
+	script, err := strconv.Atoi(strings.TrimSpace(sink.Stdout()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	agent := agentPID(t, b, place)
+	if err := place.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	for name, pid := range map[string]int{"agent": agent, "script": script} {
+		if startTime(pid) != "" {
+			t.Errorf("the %s runs on", name)
+		}
+	}
+	if left, err := os.ReadDir(b.config.Dir); err != nil || len(left) > 0 {
+		t.Errorf("there is left %v, %v", left, err)
+	}
+}
+
+func TestSweepLeavesOpenAndYoungPlacesAlone(t *testing.T) {
+	t.Parallel()
+	b, target := newTarget(t)
+	old, open, young := target.Place(t), target.Place(t), target.Place(t)
+	for _, p := range []executor.Place{old, open} {
+		long := time.Now().Add(-time.Hour)
+		if err := os.Chtimes(filepath.Join(b.config.Dir, executor.PlaceName(p.Ref())), long, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n, err := b.Sweep(t.Context(), nil, func(name string) bool { return name == executor.PlaceName(open.Ref()) })
+	if n != 1 || err != nil {
+		t.Errorf("swept %d places, %v; want 1", n, err)
+	}
+	for _, p := range []executor.Place{open, young} {
+		if _, err := b.Find(t.Context(), p.Ref()); err != nil {
+			t.Errorf("find a place that may be used: %v", err)
+		}
+	}
+}
+
+func TestFolderMustBeAbsolute(t *testing.T) {
+	t.Parallel()
+	if _, err := New(Config{Dir: "data/process"}); err == nil {
+		t.Error("a relative folder was accepted")
+	}
+}
