@@ -100,7 +100,7 @@ func newPeopledSite(t *testing.T, change ...func(*handlers.Config)) *site {
 
 // withRoutes gives the server other routes, to test what admits to them.
 func (s *site) withRoutes(routes ...handlers.Route) {
-	s.Handlers.Mount(routes)
+	s.Mount(routes)
 }
 
 // add makes a person in a workspace. All test people share one password, whose
@@ -139,7 +139,7 @@ func (s *site) browser(t *testing.T) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := &http.Client{Jar: jar, Transport: http.DefaultTransport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	return &browser{t: t, site: s, client: client, header: http.Header{}}
 }
 
