@@ -48,6 +48,7 @@ type Backend struct {
 	engine   *engine
 	agent    *agentVolume
 	networks *networks
+	images   *images
 	pool     *pool
 
 	mu    sync.Mutex
@@ -68,6 +69,7 @@ func New(config Config) (*Backend, error) {
 		return nil, err
 	}
 	b.networks = newNetworks(b)
+	b.images = newImages(e)
 	b.pool = newPool(b)
 	return b, nil
 }
@@ -141,6 +143,10 @@ func (b *Backend) make(ctx context.Context, s shape, labels map[string]string) (
 }
 
 func (b *Backend) tryMake(ctx context.Context, s shape, labels map[string]string) (*place, error) {
+	image, err := b.images.get(ctx, s.image)
+	if err != nil {
+		return nil, err
+	}
 	volume, err := b.agent.ensure(ctx, s.image)
 	if err != nil {
 		return nil, err
@@ -149,11 +155,13 @@ func (b *Backend) tryMake(ctx context.Context, s shape, labels map[string]string
 	labels = maps.Clone(labels)
 	labels[labelTarget] = target
 	plan := s.plan(serveCommand(target, b.config.Key), volume, labels)
+	plan.readOnly = image.volumes
 	if plan.network, plan.dns, err = b.networks.ensure(ctx, s.network, s.image); err != nil {
 		return nil, err
 	}
 	id, err := b.engine.create(ctx, plan)
 	if err != nil {
+		b.images.drop() // it may have been removed
 		return nil, err
 	}
 	b.created.Add(1)
@@ -162,7 +170,7 @@ func (b *Backend) tryMake(ctx context.Context, s shape, labels map[string]string
 		b.discard(ctx, id)
 		return nil, err
 	}
-	p.target, p.shape = target, s
+	p.target, p.shape, p.image = target, s, image.id
 	return p, nil
 }
 

@@ -6,7 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,8 +49,9 @@ type plan struct {
 	labels       map[string]string
 	network      string // the engine's network mode
 	dns          []string
-	volume       string // of the agent, at agentDir
-	writable     bool   // the volume is mounted to be filled
+	volume       string   // of the agent, at agentDir
+	readOnly     []string // folders of the image that it declares as volumes
+	writable     bool     // the volume is mounted to be filled
 	tmpfs        map[string]string
 	memory       int64 // bytes, swap included; 0 = no limit
 	nanoCPUs     int64
@@ -136,10 +138,7 @@ func (e *engine) create(ctx context.Context, p plan) (id string, err error) {
 		Init:           &no,
 		Tmpfs:          p.tmpfs,
 		ShmSize:        p.sharedMemory,
-		Mounts: []mount.Mount{{
-			Type: mount.TypeVolume, Source: p.volume, Target: agentDir, ReadOnly: !p.writable,
-			VolumeOptions: &mount.VolumeOptions{NoCopy: true},
-		}},
+		Mounts:         p.mounts(),
 		Resources: container.Resources{
 			Memory: p.memory, MemorySwap: p.memory, NanoCPUs: p.nanoCPUs, PidsLimit: pids,
 		},
@@ -148,6 +147,21 @@ func (e *engine) create(ctx context.Context, p plan) (id string, err error) {
 		err = fmt.Errorf("%w: %w", errNoImage, err)
 	}
 	return made.ID, err
+}
+
+// mounts are the agent's volume and, read-only, what the image declares as
+// volumes: left to the engine those would be writable and without bound.
+func (p plan) mounts() []mount.Mount {
+	all := []mount.Mount{{
+		Type: mount.TypeVolume, Source: p.volume, Target: agentDir, ReadOnly: !p.writable,
+		VolumeOptions: &mount.VolumeOptions{NoCopy: true},
+	}}
+	for _, folder := range p.readOnly {
+		if _, ours := p.tmpfs[folder]; !ours && folder != agentDir {
+			all = append(all, mount.Mount{Type: mount.TypeVolume, Target: folder, ReadOnly: true})
+		}
+	}
+	return all
 }
 
 // attach opens PID 1's standard streams.
@@ -230,10 +244,23 @@ func (e *engine) list(ctx context.Context, label, value string) ([]state, error)
 	return states, nil
 }
 
-// imageID is the digest of the image that a name stands for now.
-func (e *engine) imageID(ctx context.Context, name string) (string, error) {
+// imageInfo is what matters of an image.
+type imageInfo struct {
+	id      string   // its digest
+	volumes []string // folders for which the engine would make writable volumes
+}
+
+// image gives the image that a name stands for now. It fails with errNoImage.
+func (e *engine) image(ctx context.Context, name string) (imageInfo, error) {
 	i, err := e.client.ImageInspect(ctx, name)
-	return i.ID, fail(err, "inspect image %s", name)
+	if err = fail(err, "inspect image %s", name); errors.Is(err, errAbsent) {
+		err = fmt.Errorf("%w: %w", errNoImage, err)
+	}
+	info := imageInfo{id: i.ID}
+	if i.Config != nil {
+		info.volumes = slices.Sorted(maps.Keys(i.Config.Volumes))
+	}
+	return info, err
 }
 
 // pull fetches an image and tells each new step, like "Downloading 3f2a…".
@@ -300,26 +327,16 @@ func (e *engine) copyFrom(ctx context.Context, id, file string) (io.ReadCloser, 
 	return body, fail(err, "copy %s out of container %.12s", file, id)
 }
 
-// bridge is a network of this machine.
+// bridge is a network of the engine's machine.
 type bridge struct {
-	gateways []netip.Addr
-	options  map[string]string
-	ipv6     bool
-	driver   string
+	options map[string]string
+	ipv6    bool
+	driver  string
 }
 
 func (e *engine) bridge(ctx context.Context, name string) (bridge, error) {
 	n, err := e.client.NetworkInspect(ctx, name, network.InspectOptions{})
-	if err != nil {
-		return bridge{}, fail(err, "inspect network %s", name)
-	}
-	b := bridge{options: n.Options, ipv6: n.EnableIPv6, driver: n.Driver}
-	for _, c := range n.IPAM.Config {
-		if gateway, err := netip.ParseAddr(c.Gateway); err == nil {
-			b.gateways = append(b.gateways, gateway)
-		}
-	}
-	return b, nil
+	return bridge{options: n.Options, ipv6: n.EnableIPv6, driver: n.Driver}, fail(err, "inspect network %s", name)
 }
 
 func (e *engine) makeBridge(ctx context.Context, name string, options, labels map[string]string) error {

@@ -21,9 +21,13 @@ const (
 	internetInterface = "cronium0"
 )
 
-// firewallLife is how long the rules are trusted to be there before they are
-// put again: another program may have removed them.
-const firewallLife = 2 * time.Minute
+// The rules are put up again now and then, because another program may have
+// removed them: by keep in the background while the network is used, and by
+// ensure when that has not been done for long.
+const (
+	keepEvery = 2 * time.Minute
+	trustFor  = 3 * keepEvery
+)
 
 // bridgeOptions are what the network must have: a name that the rules can
 // use, and no way from one container to another.
@@ -41,7 +45,8 @@ type networks struct {
 	backend *Backend
 
 	mu      sync.Mutex
-	applied time.Time // when the firewall was last put up
+	applied time.Time // when the firewall was last put up; zero: not known to be up
+	image   string    // of the last container that asked; "" since the rules were put up
 }
 
 func newNetworks(b *Backend) *networks { return &networks{backend: b} }
@@ -67,13 +72,44 @@ func (n *networks) ensure(ctx context.Context, network cronium.Network, image st
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if time.Since(n.applied) > firewallLife {
+	n.image = image
+	if time.Since(n.applied) > trustFor {
 		if err := n.protect(ctx, image); err != nil {
 			return "", nil, err
 		}
 		n.applied = time.Now()
 	}
 	return internetNetwork, n.resolvers(), nil
+}
+
+// keep puts the rules up again while the network is used, until ctx ends.
+func (n *networks) keep(ctx context.Context) {
+	tick := time.NewTicker(keepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n.mu.Lock()
+		image := n.image
+		n.image = ""
+		n.mu.Unlock()
+		if image == "" {
+			continue
+		}
+		err := n.protect(ctx, image)
+		n.mu.Lock()
+		n.applied = time.Now()
+		if err != nil {
+			n.applied = time.Time{}
+		}
+		n.mu.Unlock()
+		if err != nil && ctx.Err() == nil {
+			n.backend.config.Log.WarnContext(ctx, "the firewall of the network internet could not be put up again", "error", err)
+		}
+	}
 }
 
 // protect makes the network and puts its firewall up.

@@ -17,7 +17,7 @@ type place struct {
 	instance string // of the agent
 	target   string
 	shape    shape
-	image    string // digest of the image, of those in the pool
+	image    string // digest of the image
 	warm     bool
 
 	mu   sync.Mutex

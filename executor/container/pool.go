@@ -231,15 +231,11 @@ func (p *pool) refill(ctx context.Context, s shape) {
 }
 
 func (p *pool) make(ctx context.Context, s shape) (*place, error) {
-	image, err := p.backend.engine.imageID(ctx, s.image)
-	if err != nil {
-		return nil, err
-	}
 	made, err := p.backend.make(ctx, s, p.backend.labels("pool", nil))
 	if err != nil {
 		return nil, err
 	}
-	made.warm, made.image = true, image
+	made.warm = true
 	return made, nil
 }
 

@@ -57,9 +57,9 @@ func (b *Backend) Status(ctx context.Context) Status {
 		return s
 	}
 	s.Engine, s.API = v.engine, v.api
-	if _, err := b.engine.imageID(ctx, b.config.Image); err == nil {
+	if _, err := b.engine.image(ctx, b.config.Image); err == nil {
 		s.ImageReady = true
-	} else if errors.Is(err, errAbsent) {
+	} else if errors.Is(err, errNoImage) {
 		s.Warnings = append(s.Warnings, "The runtime image "+b.config.Image+" is not there. make image makes it; until then runs pull it, which may fail.")
 	}
 	if oldRunc(v.runc) {

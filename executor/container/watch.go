@@ -14,6 +14,7 @@ const watchWait = time.Second
 func (b *Backend) Run(ctx context.Context) {
 	var helpers sync.WaitGroup
 	helpers.Go(func() { b.watch(ctx) })
+	helpers.Go(func() { b.networks.keep(ctx) })
 	if b.config.PoolSize > 0 {
 		helpers.Go(func() { b.pool.run(ctx) })
 	}
@@ -54,12 +55,13 @@ func (b *Backend) recheck(ctx context.Context) {
 	b.dropOldImages(ctx)
 }
 
-// dropOldImages drops idle containers whose image's name stands for another
+// dropOldImages forgets what images were and drops idle containers whose image's name stands for another
 // image now.
 func (b *Backend) dropOldImages(ctx context.Context) {
+	b.images.drop()
 	for _, name := range b.pool.images() {
-		if now, err := b.engine.imageID(ctx, name); err == nil {
-			b.pool.drop(ctx, func(p *place) bool { return p.shape.image == name && p.image != now })
+		if now, err := b.images.get(ctx, name); err == nil {
+			b.pool.drop(ctx, func(p *place) bool { return p.shape.image == name && p.image != now.id })
 		}
 	}
 }

@@ -4,10 +4,45 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"cronium.dev/executor"
 )
+
+// images remembers what images are. Events of the engine make it forget.
+type images struct {
+	engine *engine
+
+	mu    sync.Mutex
+	known map[string]imageInfo // by name
+}
+
+func newImages(e *engine) *images { return &images{engine: e, known: map[string]imageInfo{}} }
+
+// get gives the image of a name; errNoImage when the engine does not have it.
+func (i *images) get(ctx context.Context, name string) (imageInfo, error) {
+	i.mu.Lock()
+	info, ok := i.known[name]
+	i.mu.Unlock()
+	if ok {
+		return info, nil
+	}
+	info, err := i.engine.image(ctx, name)
+	if err == nil {
+		i.mu.Lock()
+		i.known[name] = info
+		i.mu.Unlock()
+	}
+	return info, err
+}
+
+// drop forgets everything.
+func (i *images) drop() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	clear(i.known)
+}
 
 // pullEvery is how often the progress of a pull is told.
 const pullEvery = 2 * time.Second
