@@ -1,0 +1,234 @@
+package output
+
+import (
+	"bytes"
+	"context"
+	"time"
+	"unicode/utf8"
+
+	"cronium.dev/cronium"
+)
+
+// Bounds of one call of Search.
+const (
+	MaxQuery      = 1000 // bytes
+	maxFound      = 10_000
+	maxSearchTime = 2 * time.Second
+	// window is how much of one line is searched at once; what is looked for is
+	// also found across the border of two windows.
+	window = 1 << 20
+)
+
+// Query says what to look for.
+type Query struct {
+	Text       string // plain, on one line, 1 to MaxQuery bytes
+	IgnoreCase bool
+	From       int64 // line to begin with
+	Limit      int   // lines to name, 1 to 10,000; 0 = 1,000
+}
+
+// Found is the lines that hold what was looked for.
+type Found struct {
+	Lines    []int64 `json:"lines" doc:"Numbers of the lines that contain it, rising"`
+	Count    int     `json:"count" doc:"How many lines are named here"`
+	NextLine *int64  `json:"next_line" doc:"Where to search on; null when the output was searched to its end"`
+	Searched int64   `json:"searched" doc:"Bytes of output searched by this call"`
+}
+
+// Validate checks a query.
+func (q *Query) Validate() cronium.Problems {
+	var p cronium.Problems
+	p.Add(len(q.Text) >= 1 && len(q.Text) <= MaxQuery && !bytes.ContainsAny([]byte(q.Text), "\n\r"), "q", "must be 1 to %d bytes of text on one line", MaxQuery)
+	p.Add(q.From >= 0, "from_line", "must be 0 or more")
+	p.Add(q.Limit >= 0 && q.Limit <= maxFound, "limit", "must be between 1 and 10,000")
+	return p
+}
+
+// Search names the lines that contain a text, as it is seen: colours and other
+// escape sequences between its characters do not count. It stops after some
+// time, or when enough was found, and says where to go on.
+func (r *Reader) Search(ctx context.Context, q Query) (*Found, error) {
+	start, chunks, err := r.Find(ctx, q.From)
+	if err != nil {
+		return nil, err
+	}
+	s := newSearch(q, start.Line)
+	p := start
+	began := time.Now()
+	for {
+		if len(chunks) == 0 {
+			if chunks, err = r.after(ctx, p); err != nil {
+				return nil, err
+			}
+		}
+		if len(chunks) == 0 {
+			s.scan(true)
+			break
+		}
+		p = endOf(chunks)
+		for _, c := range chunks {
+			s.pending = append(s.pending, c.Data...)
+		}
+		chunks = nil
+		s.scan(false)
+		if len(s.found) >= s.limit || time.Since(began) > maxSearchTime && s.line > start.Line {
+			s.next = &s.line
+			break
+		}
+	}
+	return s.result(p.Offset - start.Offset), nil
+}
+
+// search is the state between two parts of the output.
+type search struct {
+	text       []byte
+	ignoreCase bool
+	limit      int
+
+	line    int64  // that pending begins in
+	pending []byte // not yet searched
+	hit     bool   // in the line so far
+	found   []int64
+	next    *int64
+}
+
+func newSearch(q Query, line int64) *search {
+	s := &search{text: []byte(q.Text), ignoreCase: q.IgnoreCase, limit: q.Limit, line: line}
+	if s.limit == 0 {
+		s.limit = 1000
+	}
+	if s.ignoreCase {
+		s.text = bytes.ToLower(s.text)
+	}
+	return s
+}
+
+// scan searches the lines that are complete, and a part of one that is too long
+// to wait for.
+func (s *search) scan(last bool) {
+	end := bytes.LastIndexByte(s.pending, '\n') + 1
+	s.lines(s.pending[:end])
+	s.pending = s.pending[end:]
+	if !last && len(s.pending) < window {
+		s.pending = bytes.Clone(s.pending)
+		return
+	}
+	s.hit = s.hit || bytes.Contains(s.plain(s.pending), s.text)
+	if last {
+		s.endLine()
+		return
+	}
+	// What is kept could be the beginning of what is looked for, which in
+	// another case may have more bytes.
+	keep := s.pending[max(len(s.pending)-utf8.UTFMax*len(s.text), 0):]
+	for len(keep) > 0 && !utf8.RuneStart(keep[0]) {
+		keep = keep[1:]
+	}
+	s.pending = bytes.Clone(keep)
+}
+
+// lines searches whole lines at once and counts line feeds only up to a hit.
+func (s *search) lines(data []byte) {
+	data = s.plain(data)
+	for len(data) > 0 {
+		feed := bytes.IndexByte(data, '\n')
+		if !s.hit {
+			at := bytes.Index(data, s.text)
+			if at < 0 {
+				s.line += int64(bytes.Count(data, []byte{'\n'}))
+				return
+			}
+			// Skip to the line of the hit.
+			skipped := bytes.LastIndexByte(data[:at], '\n') + 1
+			s.line += int64(bytes.Count(data[:skipped], []byte{'\n'}))
+			data = data[skipped:]
+			feed = bytes.IndexByte(data, '\n')
+			s.hit = true
+		}
+		s.endLine()
+		s.line++
+		data = data[feed+1:]
+	}
+}
+
+func (s *search) endLine() {
+	if s.hit {
+		s.found = append(s.found, s.line)
+	}
+	s.hit = false
+}
+
+// result cuts what was found to the limit.
+func (s *search) result(searched int64) *Found {
+	if len(s.found) > s.limit {
+		next := s.found[s.limit]
+		s.next, s.found = &next, s.found[:s.limit]
+	}
+	if s.found == nil {
+		s.found = []int64{}
+	}
+	return &Found{Lines: s.found, Count: len(s.found), NextLine: s.next, Searched: searched}
+}
+
+// plain is data as it is compared: without escape sequences, in lower case
+// where case is ignored. Line feeds stay.
+func (s *search) plain(data []byte) []byte {
+	if bytes.IndexByte(data, 0x1b) >= 0 {
+		data = stripEscapes(data)
+	}
+	if s.ignoreCase {
+		data = bytes.ToLower(data)
+	}
+	return data
+}
+
+// stripEscapes removes the escape sequences of terminals (ECMA-48): control
+// sequences like colours, and operating system commands like links.
+func stripEscapes(data []byte) []byte {
+	out := make([]byte, 0, len(data))
+	for len(data) > 0 {
+		at := bytes.IndexByte(data, 0x1b)
+		if at < 0 {
+			return append(out, data...)
+		}
+		out = append(out, data[:at]...)
+		data = data[at:]
+		data = data[escapeLength(data):]
+	}
+	return out
+}
+
+// escapeLength is the length of the sequence at the beginning of data. No
+// sequence goes over the end of a line.
+func escapeLength(data []byte) int {
+	if len(data) == 1 || data[1] == '\n' {
+		return 1
+	}
+	line := data
+	if feed := bytes.IndexByte(data, '\n'); feed >= 0 {
+		line = data[:feed]
+	}
+	switch data[1] {
+	case '[':
+		for i := 2; i < len(line); i++ {
+			if line[i] >= 0x40 && line[i] <= 0x7e {
+				return i + 1
+			}
+			if line[i] < 0x20 || line[i] > 0x3f {
+				return i
+			}
+		}
+		return len(line)
+	case ']':
+		for i := 2; i < len(line); i++ {
+			if line[i] == 0x07 {
+				return i + 1
+			}
+			if line[i] == 0x1b {
+				return i + min(2, len(line)-i)
+			}
+		}
+		return len(line)
+	}
+	return 2
+}
