@@ -1,0 +1,80 @@
+// Package helper is what a script can ask while it runs.
+//
+// Install writes the libraries for Python, Node.js and Bash, which the agent
+// carries, and the command `cronium`, which is the agent under another name. A
+// Box is the directory of one execution through which the plain values go: the
+// library reads the input from a file there and writes the output to one, at
+// once and without a round trip, so a value has arrived when the call returns,
+// whatever becomes of the script or the agent. Calls that only the server can
+// answer go over a Unix socket in the box, as lines of JSON, and wait in Calls
+// while no server is attached.
+package helper
+
+import (
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed libs
+var libs embed.FS
+
+// Install writes the libraries and the command below a directory. program is
+// the agent's own binary. Repeated, it writes what is missing or was changed.
+func Install(dir, program string) error {
+	err := fs.WalkDir(libs, "libs", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(dir, strings.TrimPrefix(name, "libs"))
+		if d.IsDir() {
+			return os.MkdirAll(target, 0o755)
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		if same, err := os.Lstat(target); err == nil && same.Mode().IsRegular() && same.Size() == info.Size() {
+			return nil
+		}
+		content, err := libs.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, content, 0o644)
+	})
+	if err != nil {
+		return fmt.Errorf("write helper libraries: %w", err)
+	}
+	command := filepath.Join(dir, "bin", "cronium")
+	if at, err := os.Readlink(command); err == nil && at == program {
+		return nil
+	}
+	if err := os.Remove(command); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("write command cronium: %w", err)
+	}
+	if err := os.Symlink(program, command); err != nil {
+		return fmt.Errorf("write command cronium: %w", err)
+	}
+	return nil
+}
+
+// Environment are the variables by which scripts find the libraries installed
+// in dir and their own box: those whose value is a list are to be joined with
+// what the script has there.
+func Environment(dir string, box *Box) (lists, values map[string]string) {
+	lists = map[string]string{
+		"PATH":       filepath.Join(dir, "bin"),
+		"PYTHONPATH": filepath.Join(dir, "python"),
+		"NODE_PATH":  filepath.Join(dir, "node_modules"),
+	}
+	values = map[string]string{
+		"CRONIUM_DIR":    box.dir,
+		"CRONIUM_SOCKET": box.SocketPath(),
+	}
+	return lists, values
+}

@@ -1,0 +1,152 @@
+// Package program is the command line of cronium-agent.
+//
+//	serve     answer on a socket, and in a container on standard input and output
+//	connect   join standard input and output to that socket
+//	firewall  rules for a network interface, for a helper container of the server
+//	helper    what scripts know as `cronium`; that name in argv[0] does the same
+package program
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"cronium.dev/agent"
+	"cronium.dev/agent/firewall"
+	"cronium.dev/agent/helper"
+)
+
+const usage = `cronium-agent: runs scripts for a Cronium server
+
+  cronium-agent serve     answer on a socket (and standard input and output)
+  cronium-agent connect   join standard input and output to the socket
+  cronium-agent firewall  keep what is behind a network interface from private networks
+  cronium-agent helper    the command that scripts know as "cronium"
+  cronium-agent version   say which version this is
+
+  cronium-agent COMMAND --help shows the flags of a command.
+`
+
+// Run is the program. args begins with its name, version is the binary's own.
+// It ends when the context does; the error is for whoever has called it.
+func Run(ctx context.Context, args []string, version string) error {
+	err := dispatch(ctx, args, version)
+	if errors.Is(err, flag.ErrHelp) {
+		return nil
+	}
+	return err
+}
+
+func dispatch(ctx context.Context, args []string, version string) error {
+	if filepath.Base(args[0]) == "cronium" {
+		return helper.Command(args[1:], os.Getenv, os.Stdin, os.Stdout)
+	}
+	if len(args) < 2 {
+		return errors.New("no command is given\n\n" + usage)
+	}
+	switch name, rest := args[1], args[2:]; name {
+	case "serve":
+		return serve(ctx, rest, version)
+	case "connect":
+		return connect(ctx, rest)
+	case "firewall":
+		return runFirewall(rest, os.Stdout)
+	case "helper":
+		return helper.Command(rest, os.Getenv, os.Stdin, os.Stdout)
+	case "version", "--version":
+		fmt.Println(version)
+		return nil
+	case "help", "--help", "-h":
+		fmt.Print(usage)
+		return nil
+	default:
+		return fmt.Errorf("there is no command %q\n\n%s", name, usage)
+	}
+}
+
+func serve(ctx context.Context, args []string, version string) error {
+	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
+	config := agent.Config{Version: version}
+	var streams agent.Streams
+	var key string
+	var stdio bool
+	flags.StringVar(&config.Spool, "spool", "", "`directory` of what must not get lost")
+	flags.StringVar(&config.Work, "work", "", "`directory` in which scripts run")
+	flags.StringVar(&config.Target, "target", "", "`id` that manifests must name")
+	flags.StringVar(&key, "public-key", "", "Ed25519 public key of the server, `base64`")
+	flags.StringVar(&streams.Socket, "socket", "", "`path` of the Unix socket")
+	flags.BoolVar(&stdio, "stdio", false, "answer on standard input and output as well")
+	flags.DurationVar(&streams.Idle, "idle-exit", 0, "end when nobody was connected and nothing ran for this `time`")
+	flags.BoolVar(&config.Single, "single", false, "run one script only")
+	flags.Int64Var(&config.CacheBytes, "cache", agent.DefaultCacheBytes, "`bytes` of files sent before that are kept")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	for _, name := range []string{"spool", "work", "target", "public-key", "socket"} {
+		if flags.Lookup(name).Value.String() == "" {
+			return fmt.Errorf("serve needs --%s", name)
+		}
+	}
+	public, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(public) != ed25519.PublicKeySize {
+		return fmt.Errorf("--public-key must be %d bytes in base64", ed25519.PublicKeySize)
+	}
+	config.PublicKey = public
+	if config.Program, err = os.Executable(); err != nil {
+		return fmt.Errorf("find the agent's own binary: %w", err)
+	}
+	if stdio {
+		if streams.Stdio, err = agent.Stdio(); err != nil {
+			return err
+		}
+	}
+	saveMemory()
+	config.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	a, err := agent.New(config)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.Serve(ctx, streams), a.Close())
+}
+
+// saveMemory keeps an agent that mostly waits small. The limit is far above what
+// it needs: near it the collector only works harder.
+func saveMemory() {
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(48 << 20)
+}
+
+func connect(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("connect", flag.ContinueOnError)
+	socket := flags.String("socket", "", "`path` of the agent's Unix socket")
+	wait := flags.Duration("wait", 5*time.Second, "how long to wait for an agent that is starting")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *socket == "" {
+		return errors.New("connect needs --socket")
+	}
+	return agent.Connect(ctx, *socket, *wait, os.Stdin, os.Stdout)
+}
+
+func runFirewall(args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("firewall", flag.ContinueOnError)
+	device := flags.String("interface", "", "`name` of the network interface")
+	remove := flags.Bool("remove", false, "remove the rules")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *remove {
+		return firewall.Remove(*device, out)
+	}
+	return firewall.Apply(*device, out)
+}
