@@ -66,7 +66,7 @@ func New(config Config) (*Engine, error) {
 	for kind := range config.Backends {
 		queues[string(kind)] = river.QueueConfig{MaxWorkers: config.MaxRuns}
 	}
-	queue, err := river.NewClient(riverpgxv5.New(config.Store.WorkerPool()), &river.Config{
+	queue, err := river.NewClient(riverpgxv5.New(config.Store.Pool()), &river.Config{
 		ID:                          e.id.String(),
 		Queues:                      queues,
 		Workers:                     workers,

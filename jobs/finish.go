@@ -76,6 +76,8 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 	if wait, again := r.content.Retry.Next(r.execution.Attempt, end.Status, end.ExitCode, rand.Float64()); again {
 		end.Retry = &wait
 	}
+	ctx, cancel := graceful(ctx)
+	defer cancel()
 	var status cronium.JobStatus
 	err := r.insist(ctx, func(ctx context.Context) (err error) {
 		status, err = r.engine.Store.Finish(ctx, end, r.requeue)
@@ -112,21 +114,26 @@ func (r *run) requeue(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.T
 }
 
 // insist repeats a write while the database fails, with growing pauses, until
-// it succeeds or the execution is not ours. When this process stops it tries
-// for five more seconds.
+// it succeeds, the execution turns out not to be ours, or ctx ends.
 func (r *run) insist(ctx context.Context, write func(context.Context) error) error {
-	grace, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(5*time.Second, cancel) })
-	defer stop()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		err := write(grace)
-		if err == nil || errors.Is(err, store.ErrNotOwner) || grace.Err() != nil {
+		err := write(ctx)
+		if err == nil || errors.Is(err, store.ErrNotOwner) || ctx.Err() != nil {
 			return err
 		}
 		r.log().Warn("the database did not accept a write; trying again", "error", err)
-		if !pause(grace, wait) {
+		if !pause(ctx, wait) {
 			return err
 		}
 	}
 }
+
+// graceful gives a context that outlives ctx by stopGrace, for what must still
+// be stored when this process stops.
+func graceful(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(stopGrace, cancel) })
+	return longer, func() { stop(); cancel() }
+}
+
+const stopGrace = 5 * time.Second

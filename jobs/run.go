@@ -58,7 +58,7 @@ func (r *run) drive(ctx context.Context) {
 	err := r.findPlace(ctx)
 	var finish *proto.Finish
 	if err == nil {
-		finish, err = executor.Drive(ctx, r.place, r.order(), &sink{run: r})
+		finish, err = r.follow(ctx)
 	}
 	var public *cronium.Error
 	switch {
@@ -80,6 +80,15 @@ func (r *run) drive(ctx context.Context) {
 		r.log().Error("the script could not be run", "error", err)
 		r.finish(ctx, store.Finish{Status: cronium.ExecutionFailure, Error: "Cronium could not run the script. The server's log has the details."})
 	}
+}
+
+// follow drives the execution until it ends or turns out to be another's.
+func (r *run) follow(ctx context.Context) (*proto.Finish, error) {
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	s := &sink{run: r, lose: lose}
+	defer s.close()
+	return executor.Drive(ctx, r.place, r.order(), s)
 }
 
 // errCancelled says that cancel was asked for before anything was started.

@@ -13,22 +13,47 @@ import (
 )
 
 // sink stores what an execution reports.
-type sink struct{ *run }
+type sink struct {
+	*run
+	lose     context.CancelCauseFunc // ends the drive: the execution is not ours
+	starting *time.Timer             // stores the start, unless the end comes first
+}
 
-// Started stores that the process runs.
+// close drops a start that was not stored yet: the end will tell it.
+func (s *sink) close() {
+	if s.starting != nil {
+		s.starting.Stop()
+	}
+}
+
+// startDelay is how long the start of a script is kept back: one that ends
+// sooner is stored once, with its end.
+const startDelay = 5 * time.Millisecond
+
+// Started stores that the process runs, soon and beside what goes on. After a
+// reconnect it makes sure at once that the execution is still ours.
 func (s *sink) Started(ctx context.Context, setup time.Duration) error {
+	if s.execution.Status == cronium.ExecutionRunning {
+		return s.storeStart(ctx, setup)
+	}
+	s.execution.Status = cronium.ExecutionRunning
+	s.engine.metrics.started(time.Since(s.job.QueuedAt()), s.execution.Attempt)
+	s.starting = time.AfterFunc(startDelay, func() {
+		if err := s.storeStart(ctx, setup); err != nil {
+			s.lose(err)
+		}
+	})
+	return nil
+}
+
+func (s *sink) storeStart(ctx context.Context, setup time.Duration) error {
 	err := s.insist(ctx, func(ctx context.Context) error {
 		return s.engine.Store.Start(ctx, store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: setup})
 	})
-	if err != nil {
-		return err
+	if err == nil {
+		s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
 	}
-	if s.execution.Status != cronium.ExecutionRunning {
-		s.execution.Status = cronium.ExecutionRunning
-		s.engine.metrics.started(time.Since(s.job.QueuedAt()), s.execution.Attempt)
-	}
-	s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
-	return nil
+	return err
 }
 
 // Output stores records. They are acknowledged, and may be forgotten by the

@@ -134,7 +134,7 @@ type Counts struct {
 func (s *Store) Counts(ctx context.Context) (Counts, error) {
 	var c Counts
 	err := s.worker.QueryRow(ctx, `
-		SELECT count(*) FILTER (WHERE status = 'QUEUED'), count(*) FILTER (WHERE status <> 'QUEUED')
-		FROM (SELECT status FROM jobs WHERE status IN ('QUEUED', 'CLAIMED', 'RUNNING') LIMIT 20000) o`).Scan(&c.Queued, &c.Running)
+		SELECT (SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status = 'QUEUED' LIMIT 10000) q),
+			(SELECT count(*) FROM (SELECT 1 FROM jobs WHERE status IN ('CLAIMED', 'RUNNING') LIMIT 10000) a)`).Scan(&c.Queued, &c.Running)
 	return c, mapError(err, "count open jobs")
 }

@@ -82,7 +82,7 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Cl
 				AS a (job_id, execution_id, owner, target, target_ref, warm)),
 		claimed AS (
 			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
-			FROM asked WHERE jobs.id = asked.job_id AND jobs.id = ANY($1) AND jobs.status = 'QUEUED' AND jobs.cancelled_at IS NULL
+			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = 'QUEUED' AND jobs.cancelled_at IS NULL
 			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)

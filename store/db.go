@@ -24,6 +24,17 @@ type Store struct {
 	finishes *batcher[Finish, bool]
 }
 
+// workerSettings are those of the workers' connections. Their statements take a
+// handful of rows by their ids, in tables whose statistics are always old: a
+// plan for known values, made anew each time, or a join by hash over all
+// partitions is never right for them.
+const workerSettings = `
+	SET cronium.scope = 'system';
+	SET plan_cache_mode = force_generic_plan;
+	SET enable_hashjoin = off;
+	SET enable_mergejoin = off;
+	SET enable_seqscan = off`
+
 // Open connects to the database at url. It refuses a role for which row-level
 // security would not hold.
 func Open(ctx context.Context, url string) (*Store, error) {
@@ -35,7 +46,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	system := config.Copy()
 	system.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, "SET cronium.scope = 'system'")
+		_, err := conn.Exec(ctx, workerSettings)
 		return err
 	}
 	s := &Store{}
@@ -51,10 +62,10 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		s.worker.Close()
 		return nil, err
 	}
-	s.claims = newBatcher(256, 2, s.claimBatch)
-	s.starts = newBatcher(256, 2, s.startBatch)
-	s.appends = newBatcher(64, 4, s.appendBatch)
-	s.finishes = newBatcher(256, 2, s.finishBatch)
+	s.claims = newBatcher(256, 1, s.claimBatch)
+	s.starts = newBatcher(256, 1, s.startBatch)
+	s.appends = newBatcher(64, 2, s.appendBatch)
+	s.finishes = newBatcher(256, 1, s.finishBatch)
 	return s, nil
 }
 

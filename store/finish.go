@@ -40,11 +40,11 @@ func (s *Store) startBatch(ctx context.Context, batch []Started) ([]bool, error)
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS a (id, job_id, owner, setup_us)),
 		started AS (
 			UPDATE executions e SET status = 'RUNNING', progress = '', started_at = coalesce(e.started_at, now()), setup_us = asked.setup_us
-			FROM asked WHERE e.id = asked.id AND e.id = ANY($1) AND e.owner = asked.owner AND e.status IN ('PENDING', 'RUNNING')
+			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.status IN ('PENDING', 'RUNNING')
 			RETURNING e.id, e.job_id),
 		moved AS (
 			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
-			FROM started WHERE j.id = started.job_id AND j.id = ANY($2) AND j.status = 'CLAIMED')
+			FROM started WHERE j.id = started.job_id AND j.status = 'CLAIMED')
 		SELECT id FROM started`, executions, jobs, owners, setups)
 	if err != nil {
 		return nil, mapError(err, "start executions")
@@ -227,6 +227,7 @@ func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
 	var statuses, results, errors []string
 	var outputs []*string
 	var conditions []*bool
+	var took []*float64
 	done := make(map[cronium.ID]bool, len(ended))
 	for _, id := range ended {
 		done[id] = true
@@ -241,14 +242,26 @@ func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
 		statuses, results = append(statuses, string(result.JobStatus())), append(results, string(result))
 		errors, conditions = append(errors, clean(f.Error)), append(conditions, f.Condition)
 		outputs = append(outputs, jsonText(f.Output))
+		took = append(took, secondsRun(f))
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE jobs j SET status = a.status, result = a.result, error = a.error, output = a.output::json, condition = a.condition,
-			finished_at = now(), next_attempt = NULL
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[]) AS a (id, status, result, error, output, condition)
-		WHERE j.id = a.id AND j.id = ANY($1) AND j.status IN ('CLAIMED', 'RUNNING')`,
-		jobs, statuses, results, errors, outputs, conditions)
+			finished_at = now(), next_attempt = NULL,
+			started_at = coalesce(j.started_at, now() - make_interval(secs => a.took))
+		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::float8[])
+			AS a (id, status, result, error, output, condition, took)
+		WHERE j.id = a.id AND j.status IN ('CLAIMED', 'RUNNING')`,
+		jobs, statuses, results, errors, outputs, conditions, took)
 	return found(executions, ended), err
+}
+
+// secondsRun is nil for an execution that did not run.
+func secondsRun(f Finish) *float64 {
+	if f.Run == 0 {
+		return nil
+	}
+	seconds := (f.Run + f.Cleanup).Seconds()
+	return &seconds
 }
 
 // jsonText is nil for no value.
@@ -276,11 +289,12 @@ func endExecutions(ctx context.Context, tx pgx.Tx, batch []Finish) ([]cronium.ID
 	rows, err := tx.Query(ctx, `
 		UPDATE executions e SET status = a.status, error = a.error, progress = '', exit_code = a.exit_code, signal = a.signal, out_of_memory = a.oom,
 			setup_us = greatest(e.setup_us, a.setup_us), run_us = a.run_us, cleanup_us = a.cleanup_us, cpu_us = a.cpu_us,
-			peak_memory = a.peak, output_dropped = a.dropped, finished_at = now()
+			peak_memory = a.peak, output_dropped = a.dropped, finished_at = now(),
+			started_at = coalesce(e.started_at, CASE WHEN a.run_us > 0 THEN now() - make_interval(secs => (a.run_us + a.cleanup_us) / 1e6) END)
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bool[],
 			$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
 			AS a (id, owner, status, error, exit_code, signal, oom, setup_us, run_us, cleanup_us, cpu_us, peak, dropped)
-		WHERE e.id = a.id AND e.id = ANY($1) AND e.owner = a.owner AND e.status IN ('PENDING', 'RUNNING')
+		WHERE e.id = a.id AND e.owner = a.owner AND e.status IN ('PENDING', 'RUNNING')
 		RETURNING e.id`,
 		ids, owners, statuses, errors, codes, signals, oom, setup, run, cleanup, cpu, peak, dropped)
 	if err != nil {

@@ -159,7 +159,10 @@ func (s *Store) OpenJobCount(ctx context.Context, workspace cronium.ID) (int, er
 	var count int
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `SELECT count(*) FROM (
-			SELECT 1 FROM jobs WHERE workspace_id = $1 AND status IN ('QUEUED', 'CLAIMED', 'RUNNING') LIMIT 10000) o`, workspace).Scan(&count)
+			SELECT 1 FROM jobs WHERE workspace_id = $1 AND status = 'QUEUED'
+			UNION ALL
+			SELECT 1 FROM jobs WHERE workspace_id = $1 AND status IN ('CLAIMED', 'RUNNING')
+			LIMIT 10000) o`, workspace).Scan(&count)
 	})
 	return count, mapError(err, "count open jobs")
 }

@@ -79,7 +79,7 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 		moved AS (
 			UPDATE executions e SET output_bytes = e.output_bytes + asked.size, output_lines = e.output_lines + asked.lines,
 				output_blocks = e.output_blocks + asked.blocks
-			FROM asked WHERE e.id = asked.id AND e.id = ANY($1) AND e.owner = asked.owner AND e.output_bytes = asked.start
+			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.output_bytes = asked.start
 				AND e.status IN ('PENDING', 'RUNNING')
 			RETURNING e.id, e.workspace_id),
 		stored AS (

@@ -66,3 +66,15 @@ func makePartition(ctx context.Context, tx pgx.Tx, table string, from time.Time)
 	}
 	return nil
 }
+
+// Tidy makes coming partitions and removes what is too old to matter: rows of
+// long dead processes and idempotency keys older than a week.
+func (s *Store) Tidy(ctx context.Context, now time.Time) error {
+	if err := s.MakePartitions(ctx, now); err != nil {
+		return err
+	}
+	if _, err := s.worker.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`); err != nil {
+		return mapError(err, "remove old idempotency keys")
+	}
+	return s.dropOldProcesses(ctx)
+}

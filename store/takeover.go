@@ -22,6 +22,9 @@ type Adopted struct {
 // job is still QUEUED may be fetched again, the others are done, because their
 // executions have an owner of their own.
 func (s *Store) TakeOver(ctx context.Context, process cronium.ID, driven []cronium.ID, limit int) ([]Adopted, error) {
+	if driven == nil {
+		driven = []cronium.ID{} // nil would be NULL, with which nothing compares
+	}
 	var adopted []Adopted
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT id FROM processes WHERE lease_until < now() AND id <> $1`, process)

@@ -144,8 +144,8 @@ func ourRate(ctx context.Context, m *machine, count int) (float64, error) {
 		return 0, err
 	}
 	err = until(ctx, func() (bool, error) {
-		open, err := s.OpenJobCount(ctx, request.WorkspaceID)
-		return open == 0, err
+		counts, err := s.Counts(ctx)
+		return counts.Queued+counts.Running == 0, err
 	})
 	return float64(count) / time.Since(start).Seconds(), err
 }
@@ -176,7 +176,7 @@ func bareRate(ctx context.Context, m *machine, count int) (float64, error) {
 	var done atomic.Int64
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &bareWorker{done: &done})
-	client, err := river.NewClient(riverpgxv5.New(s.WorkerPool()), &river.Config{
+	client, err := river.NewClient(riverpgxv5.New(s.Pool()), &river.Config{
 		Queues: map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: 200}}, Workers: workers,
 		Logger: m.log, FetchCooldown: 2 * time.Millisecond,
 	})
@@ -225,8 +225,8 @@ func triggerP99(ctx context.Context, m *machine) (float64, error) {
 		asked[job.ID] = at
 	}
 	err = until(ctx, func() (bool, error) {
-		open, err := s.OpenJobCount(ctx, request.WorkspaceID)
-		return open == 0, err
+		counts, err := s.Counts(ctx)
+		return counts.Queued+counts.Running == 0, err
 	})
 	if err != nil {
 		return 0, err
