@@ -1,0 +1,8 @@
+// What every page needs. Pages with an editor or a log load those themselves.
+import "./time.js";
+import "./theme.js";
+import "./live.js";
+import "./confirm.js";
+import "./copy.js";
+import "./select.js";
+import "./palette.js";

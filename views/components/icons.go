@@ -63,7 +63,7 @@ func shape(name string) string {
 	case "person":
 		return `<circle cx="12" cy="8" r="5"/><path d="M20 21a8 8 0 0 0-16 0"/>`
 	case "play":
-		return `<path d="M5 5a2 2 0 0 1 3.008-1.728l11.997 6.998a2 2 0 0 1 .003 3.458l-12 7A2 2 0 0 1 5 19z"/>`
+		return `<path fill="currentColor" d="M5 5a2 2 0 0 1 3.008-1.728l11.997 6.998a2 2 0 0 1 .003 3.458l-12 7A2 2 0 0 1 5 19z"/>`
 	case "plus":
 		return `<path d="M5 12h14"/><path d="M12 5v14"/>`
 	case "restore":

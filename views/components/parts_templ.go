@@ -124,7 +124,7 @@ func Badge(s State) templ.Component {
 }
 
 // Time shows a moment in the viewer's zone; style is "clock" (today: the time,
-// else the date too), "ago" ("6 min ago") or "full".
+// else the date too), "ago" ("6 min ago"), "exact" (with milliseconds) or "full".
 func Time(t time.Time, style string) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

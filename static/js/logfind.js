@@ -1,0 +1,108 @@
+// Finding in the whole output: the server says which lines have the words, the
+// rows in view are marked here. Enter goes to the next, Shift-Enter back.
+
+export class LogFind {
+  current = -1; // the line that was jumped to
+  #lines = [];
+  #total = 0;
+  #more = false;
+  #query = "";
+  #timer;
+  #abort;
+
+  constructor(log) {
+    this.log = log;
+    log.findField.oninput = () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#search(), 200);
+    };
+    log.findField.onkeydown = (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        this.#step(event.shiftKey ? -1 : 1);
+      } else if (event.key === "Escape" && log.findField.value) {
+        event.stopPropagation();
+        log.findField.value = "";
+        this.#search();
+      }
+    };
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+    this.#abort?.abort();
+    CSS.highlights?.delete("log-found");
+  }
+
+  async #search() {
+    this.#abort?.abort();
+    this.#abort = new AbortController();
+    this.#query = this.log.findField.value;
+    this.current = -1;
+    this.#lines = [];
+    if (!this.#query) return this.#show("");
+    try {
+      const response = await fetch(`${this.log.store.base}/search?q=${encodeURIComponent(this.#query)}`, { signal: this.#abort.signal });
+      if (!response.ok) throw new Error(`search: status ${response.status}`);
+      ({ lines: this.#lines, total: this.#total, more: this.#more } = await response.json());
+    } catch (error) {
+      if (error.name !== "AbortError") this.#show("cannot search now");
+      return;
+    }
+    if (this.#lines.length === 0) return this.#show("none");
+    // The first at or after what is in view.
+    const seen = this.log.shown[0]?.n ?? 0;
+    this.#go(Math.max(0, this.#lines.findIndex((n) => n >= seen)));
+  }
+
+  async #step(by) {
+    if (this.#query !== this.log.findField.value) {
+      clearTimeout(this.#timer);
+      return this.#search();
+    }
+    if (this.#lines.length === 0) return;
+    const at = this.#lines.indexOf(this.current);
+    this.#go((at + by + this.#lines.length) % this.#lines.length);
+  }
+
+  #go(at) {
+    this.current = this.#lines[at];
+    this.#show(`${(at + 1).toLocaleString("en")} of ${this.#total.toLocaleString("en")}${this.#more ? "+" : ""}`);
+    this.log.goto(this.current);
+  }
+
+  #show(text) {
+    this.log.findCount.textContent = text;
+    if (!text || text === "none") this.highlight();
+  }
+
+  // highlight marks the words in the rows in view.
+  highlight() {
+    if (!CSS.highlights) return;
+    if (!this.#query) return void CSS.highlights.delete("log-found");
+    const ranges = [];
+    const words = this.#query.toLowerCase();
+    for (const { text } of this.log.shown) {
+      const nodes = [];
+      let whole = "";
+      const walker = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+      while (walker.nextNode()) {
+        if (walker.currentNode.parentNode.className === "sr") continue;
+        nodes.push([whole.length, walker.currentNode]);
+        whole += walker.currentNode.data.toLowerCase();
+      }
+      for (let at = whole.indexOf(words); at >= 0; at = whole.indexOf(words, at + words.length)) ranges.push(range(nodes, at, at + words.length));
+    }
+    CSS.highlights.set("log-found", new Highlight(...ranges));
+  }
+}
+
+function range(nodes, from, to) {
+  const place = (offset) => nodes.findLast(([start]) => start <= offset) ?? nodes[0];
+  const [startAt, start] = place(from);
+  const [endAt, end] = place(to - 1);
+  const result = document.createRange();
+  result.setStart(start, Math.min(from - startAt, start.length));
+  result.setEnd(end, Math.min(to - endAt, end.length));
+  return result;
+}

@@ -1,0 +1,212 @@
+// The lines of one execution's output as far as a viewer needs them: pages of
+// lines are fetched when asked for and the oldest forgotten; what is written
+// meanwhile arrives by the stream and is added to the pages that are there.
+//
+// A page knows up to which offset of the output it was read. A message of the
+// stream is added to it only if it begins there or later: what is in both is
+// not doubled, and a page that a message straddles is read again.
+
+const pageLines = 500;
+const maxPages = 40;
+const maxText = 16384; // characters of a line that are kept
+
+export class LogStore {
+  rows = 0; // lines, an unfinished last one included
+  bytes = 0;
+  dropped = 0;
+  state = "loading"; // loading, live, stale, ended
+  #pages = new Map(); // number → {lines, used, loading, upTo, skipped, notBefore}
+  #source = null;
+  #position = null; // {offset, line}: where the stream goes on
+  #retry;
+  #closed = false;
+
+  // changed is called after anything changed; once a frame is enough for it.
+  constructor(execution, changed) {
+    this.base = `/api/v1/executions/${execution}/output`;
+    this.changed = changed;
+    this.hidden = () => (document.hidden ? this.#cut() : this.#follow());
+    document.addEventListener("visibilitychange", this.hidden);
+  }
+
+  // open loads the page of a line and follows from what is stored then.
+  async open(line) {
+    const answer = await this.#load(Math.floor(Math.max(0, line) / pageLines));
+    if (this.#closed) return;
+    if (!answer) {
+      this.#retry = setTimeout(() => this.open(line), 3000);
+    } else if (answer.done) {
+      this.#end(answer);
+    } else {
+      this.#position = { offset: answer.bytes, line: answer.total_lines };
+      this.#follow();
+    }
+  }
+
+  close() {
+    this.#closed = true;
+    clearTimeout(this.#retry);
+    this.#cut();
+    document.removeEventListener("visibilitychange", this.hidden);
+  }
+
+  // line gives a line if it is here, and asks for it if not.
+  line(n) {
+    const number = Math.floor(n / pageLines);
+    const page = this.#pages.get(number);
+    if (page) page.used = performance.now();
+    const line = page?.lines[n % pageLines];
+    if (!line && !page?.loading && !(page?.notBefore > performance.now())) this.#load(number);
+    return line;
+  }
+
+  async #load(number) {
+    const page = { lines: this.#pages.get(number)?.lines ?? [], used: performance.now(), loading: true, upTo: 0, skipped: false };
+    this.#pages.set(number, page);
+    this.#forget();
+    try {
+      let answer;
+      const lines = [];
+      let from = number * pageLines;
+      const end = from + pageLines;
+      do {
+        answer = await this.#range(from, end - from);
+        for (const line of answer.lines) lines[line.n % pageLines] = line;
+        if (answer.next_line <= from) break;
+        from = answer.next_line;
+      } while (from < end && from < answer.total_lines);
+      page.lines = lines;
+      page.upTo = answer.bytes;
+      page.notBefore = performance.now() + 1000;
+      this.rows = Math.max(this.rows, answer.total_lines, number * pageLines + lines.length);
+      this.#totals(answer);
+      return answer;
+    } catch {
+      page.notBefore = performance.now() + 2000;
+      setTimeout(() => this.#closed || this.changed(), 2100);
+      return null;
+    } finally {
+      page.loading = false;
+      if (page.skipped && this.#pages.get(number) === page && this.#position?.offset > page.upTo) this.#pages.delete(number);
+      if (!this.#closed) this.changed();
+    }
+  }
+
+  async #range(from, limit) {
+    const response = await fetch(`${this.base}?from_line=${from}&limit=${limit}`, { headers: { Accept: "application/json" } });
+    if (!response.ok) throw new Error(`output: status ${response.status}`);
+    return response.json();
+  }
+
+  #totals({ bytes, dropped }) {
+    this.bytes = Math.max(this.bytes, bytes);
+    this.dropped = dropped ?? this.dropped;
+  }
+
+  #forget() {
+    if (this.#pages.size <= maxPages) return;
+    const idle = [...this.#pages].filter(([, page]) => !page.loading).sort(([, a], [, b]) => a.used - b.used);
+    for (const [number] of idle.slice(0, this.#pages.size - maxPages)) this.#pages.delete(number);
+  }
+
+  #follow() {
+    if (this.#source || this.#closed || document.hidden || !this.#position || this.state === "ended") return;
+    const { offset, line } = this.#position;
+    const source = new EventSource(`${this.base}/stream?offset=${offset}&line=${line}`);
+    this.#source = source;
+    source.onopen = () => this.#become("live");
+    source.addEventListener("output", (event) => this.#output(JSON.parse(event.data), event.lastEventId));
+    source.addEventListener("gap", (event) => this.#gap(JSON.parse(event.data)));
+    source.addEventListener("end", (event) => this.#end(JSON.parse(event.data)));
+    source.onerror = () => {
+      if (this.#source !== source) return;
+      this.#become("stale");
+      if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+      this.#source = null;
+      clearTimeout(this.#retry);
+      this.#retry = setTimeout(() => this.#follow(), 3000);
+    };
+  }
+
+  #cut() {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #become(state) {
+    if (this.state === "ended" || this.state === state) return;
+    this.state = state;
+    this.changed();
+  }
+
+  #end(totals) {
+    this.#cut();
+    this.rows = Math.max(this.rows, totals.total_lines);
+    this.#totals(totals);
+    this.state = "ended";
+    this.changed();
+  }
+
+  // gap: so much was written at once that it was not sent.
+  #gap({ offset, line, total_lines: lines, bytes }) {
+    this.#pages.delete(Math.floor(Math.max(0, this.rows - 1) / pageLines));
+    this.#position = { offset, line };
+    this.rows = Math.max(this.rows, lines);
+    this.#totals({ bytes });
+    this.changed();
+  }
+
+  // A message: records that follow one another; a record holds many lines, or
+  // part of one.
+  #output({ offset, line, records }, id) {
+    const [next, nextLine] = id.split(":").map(Number);
+    const message = { from: offset, to: next };
+    let n = line;
+    for (const record of records) {
+      const parts = record.text.split("\n");
+      parts.forEach((text, i) => {
+        if (i > 0) n++;
+        if (text !== "" || i < parts.length - 1) this.#put(n, text, record, message);
+      });
+    }
+    this.#position = { offset: next, line: nextLine };
+    this.#totals({ bytes: next });
+    this.changed();
+  }
+
+  #put(n, text, record, message) {
+    this.rows = Math.max(this.rows, n + 1);
+    const page = this.#pageFor(n, message);
+    if (!page) return;
+    const at = n % pageLines;
+    const line = page.lines[at];
+    if (line) {
+      const whole = line.text + text;
+      line.text = whole.slice(0, maxText);
+      line.cut = (line.cut ?? 0) + Math.max(0, whole.length - maxText);
+      line.changed = true;
+    } else if (page.lines.length === at) {
+      page.lines.push({ n, at_ms: record.at_ms, stream: record.stream, text: text.slice(0, maxText), cut: Math.max(0, text.length - maxText) });
+    }
+  }
+
+  // The page that a line of a message is added to; null if it is not here, has
+  // the message already, or has to be read again.
+  #pageFor(n, message) {
+    const number = Math.floor(n / pageLines);
+    let page = this.#pages.get(number);
+    if (!page && n % pageLines === 0) {
+      page = { lines: [], used: performance.now(), loading: false, upTo: 0, skipped: false };
+      this.#pages.set(number, page);
+      this.#forget();
+    }
+    if (!page) return null;
+    if (page.loading) page.skipped = true;
+    if (page.loading || message.to <= page.upTo) return null;
+    if (message.from < page.upTo) {
+      this.#pages.delete(number);
+      return null;
+    }
+    return page;
+  }
+}

@@ -1,0 +1,77 @@
+// <cronium-palette>: Ctrl-K, go to anything, run any event. The list is the
+// server's (/palette?q=…); arrow keys move in it, typing goes on in the field.
+
+customElements.define("cronium-palette", class extends HTMLElement {
+  #dialog;
+  #input;
+  #list;
+  #timer;
+
+  connectedCallback() {
+    document.addEventListener("keydown", this);
+    document.addEventListener("click", this);
+  }
+
+  disconnectedCallback() {
+    document.removeEventListener("keydown", this);
+    document.removeEventListener("click", this);
+  }
+
+  handleEvent(event) {
+    if (event.type === "click") {
+      if (!event.target.closest?.("[data-palette]") || event.ctrlKey || event.metaKey) return;
+      event.preventDefault();
+      this.open();
+    } else if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k" && !event.altKey && !event.shiftKey) {
+      event.preventDefault();
+      if (this.#dialog?.open) this.#dialog.close();
+      else this.open();
+    }
+  }
+
+  open() {
+    if (!this.#dialog) this.#build();
+    this.#dialog.showModal();
+    this.#input.select();
+    this.#load();
+  }
+
+  #build() {
+    const make = (name, props) => Object.assign(document.createElement(name), props);
+    this.#dialog = make("dialog", { className: "palette" });
+    this.#dialog.setAttribute("aria-label", "Search or run");
+    this.#input = make("input", { type: "search", placeholder: "Go to a page, an event or a job; run an event", autocomplete: "off", spellcheck: false });
+    this.#input.setAttribute("aria-label", "Search");
+    this.#input.setAttribute("aria-controls", "palette-list");
+    this.#list = make("div", { id: "palette-list" });
+    this.#dialog.append(this.#input, this.#list);
+    this.append(this.#dialog);
+    this.#input.addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#load(), 80);
+    });
+    this.#dialog.addEventListener("keydown", (event) => this.#key(event));
+    this.#dialog.addEventListener("click", (event) => {
+      if (event.target === this.#dialog) this.#dialog.close();
+    });
+  }
+
+  #load() {
+    window.htmx.ajax("GET", `/palette?q=${encodeURIComponent(this.#input.value.trim())}`, { source: this.#input, target: this.#list, swap: "innerHTML" });
+  }
+
+  #key(event) {
+    const items = [...this.#list.querySelectorAll("a, button")];
+    const at = items.indexOf(document.activeElement);
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      event.preventDefault();
+      const to = event.key === "ArrowDown" ? at + 1 : at - 1;
+      (to < 0 ? this.#input : items[Math.min(to, items.length - 1)])?.focus();
+    } else if (event.key === "Enter" && document.activeElement === this.#input) {
+      event.preventDefault();
+      items[0]?.click();
+    } else if (event.key.length === 1 && at >= 0 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      this.#input.focus();
+    }
+  }
+});
