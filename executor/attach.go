@@ -41,8 +41,11 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 	for {
 		messages, err := received.take(ctx)
 		if err != nil {
-			if status.Code(err) == codes.NotFound {
+			switch status.Code(err) {
+			case codes.NotFound:
 				return nil, fmt.Errorf("%w: the agent does not know the execution", ErrGone)
+			case codes.OutOfRange:
+				return nil, fmt.Errorf("%w: %s", ErrGone, status.Convert(err).Message())
 			}
 			return nil, fmt.Errorf("attach: %w", err)
 		}

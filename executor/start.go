@@ -2,13 +2,13 @@ package executor
 
 import (
 	"context"
-	"crypto/ed25519"
 	"fmt"
 	"time"
 
 	"google.golang.org/grpc"
 	protobuf "google.golang.org/protobuf/proto"
 
+	"cronium.dev/agent/manifest"
 	"cronium.dev/agent/proto"
 )
 
@@ -64,12 +64,11 @@ func (d *drive) sign() (*proto.SignedManifest, error) {
 	m.Target = d.place.TargetID()
 	m.IssuedUnixMs = now.UnixMilli()
 	m.ExpiresUnixMs = now.Add(manifestLife).UnixMilli()
-	data, err := protobuf.Marshal(m)
+	signed, err := manifest.Sign(d.run.Key, m)
 	if err != nil {
-		return nil, fmt.Errorf("encode the manifest: %w", err)
+		return nil, fmt.Errorf("sign the manifest: %w", err)
 	}
-	signature := ed25519.Sign(d.run.Key, append([]byte("cronium manifest v1\n"), data...))
-	return &proto.SignedManifest{Manifest: data, Signature: signature}, nil
+	return signed, nil
 }
 
 func sendBlob(stream grpc.BidiStreamingClient[proto.StartRequest, proto.StartResponse], digest string, blob []byte) {

@@ -34,15 +34,16 @@ func serveCommand(target string, key ed25519.PublicKey) []string {
 	return []string{
 		agentPath, "serve", "--stdio", "--single",
 		"--target", target,
-		"--key", base64.StdEncoding.EncodeToString(key),
+		"--public-key", base64.StdEncoding.EncodeToString(key),
 		"--spool", spoolDir,
 		"--work", workDir,
+		"--socket", socketPath,
 	}
 }
 
 // connectCommand joins its standard streams to the agent of its container.
 func connectCommand() []string {
-	return []string{agentPath, "connect", "--spool", spoolDir}
+	return []string{agentPath, "connect", "--socket", socketPath}
 }
 
 // agentVolume is the engine's volume that holds the agent. Its name is the

@@ -10,10 +10,11 @@ import (
 
 // Paths in a container.
 const (
-	agentDir  = "/opt/cronium" // the agent's volume
-	agentPath = agentDir + "/cronium-agent"
-	workDir   = "/work"
-	spoolDir  = "/spool"
+	agentDir   = "/opt/cronium" // the agent's volume
+	agentPath  = agentDir + "/cronium-agent"
+	workDir    = "/work"
+	spoolDir   = "/spool"
+	socketPath = spoolDir + "/agent.sock"
 )
 
 // scriptUser is who agent and script are: nobody on any host.
@@ -23,7 +24,8 @@ const scriptUser = "65532"
 const (
 	overheadMemory    = 48 << 20 // the agent (about 12 MiB) and its spool
 	overheadProcesses = 32       // threads of the agent and of `connect`
-	spoolBytes        = 24 << 20 // unacknowledged output (8 MiB), the script's files and input
+	overheadDisk      = 2 << 20  // the helper libraries, beside the script's files
+	spoolBytes        = 16 << 20 // unacknowledged output (8 MiB) and ends
 	tempBytes         = 16 << 20 // /tmp
 	sharedBytes       = 64 << 20 // /dev/shm, the engine's default; memory bounds it too
 )
@@ -69,7 +71,7 @@ func (s shape) plan(command []string, volume string, labels map[string]string) p
 		processes:    int64(s.processes) + overheadProcesses,
 		sharedMemory: min(sharedBytes, int64(s.memoryMiB)<<20),
 		tmpfs: map[string]string{
-			workDir:  tmpfs("exec", "0700", int64(s.diskMiB)<<20),
+			workDir:  tmpfs("exec", "0700", int64(s.diskMiB)<<20+overheadDisk),
 			spoolDir: tmpfs("noexec", "0700", spoolBytes),
 			"/tmp":   tmpfs("exec", "1777", tempBytes),
 		},

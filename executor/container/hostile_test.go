@@ -147,7 +147,7 @@ func TestDiskFillerStaysInItsMemory(t *testing.T) {
 			echo "$d $(stat -c %s "$d/fill" 2>/dev/null || echo 0)"
 			rm -f "$d/fill"
 		done`))
-	limits := map[string]int{"/work": 24 << 20, "/tmp": tempBytes, "/dev/shm": sharedBytes, "/": 0}
+	limits := map[string]int{"/work": 24<<20 + overheadDisk, "/tmp": tempBytes, "/dev/shm": sharedBytes, "/": 0}
 	for line := range strings.Lines(got) {
 		words := strings.Fields(line)
 		bytes, err := strconv.Atoi(words[1])

@@ -12,6 +12,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -24,6 +25,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/google/uuid"
 
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
@@ -40,6 +43,7 @@ const (
 	socketFile = "agent.sock"
 	pidFile    = "agent.pid" // pid and start time of the agent, for Destroy by another server
 	logFile    = "agent.log"
+	workFolder = "w"
 )
 
 // Config is what a Backend needs to know.
@@ -71,21 +75,30 @@ func (b *Backend) Warm(executor.Spec) executor.Place { return nil }
 // Create starts an agent for one execution. Its limits of memory, processors
 // and network are not applied.
 func (b *Backend) Create(ctx context.Context, _ executor.Spec, _ func(string)) (executor.Place, error) {
-	p := &place{dir: filepath.Join(b.config.Dir, strings.ReplaceAll(cronium.NewID().String(), "-", ""))}
-	err := b.spawn(ctx, p)
-	if err != nil {
+	p := &place{dir: filepath.Join(b.config.Dir, newName())}
+	if err := b.spawn(ctx, p); err != nil {
 		_ = p.Destroy(context.WithoutCancel(ctx)) // the first error tells more
 		return nil, &cronium.Error{
 			Code:    cronium.CodeUnavailable,
-			Message: "An agent could not be started on this machine. The server's log tells why.",
+			Message: "An agent could not be started on this machine: " + err.Error() + ".",
 			Err:     err,
 		}
 	}
 	return p, nil
 }
 
+// nameLength is that of a folder's name: short, because the path of a script's
+// socket in it has at most 107 bytes.
+const nameLength = 16
+
+// newName is that many hexadecimal digits at random.
+func newName() string {
+	id := uuid.New()
+	return hex.EncodeToString(id[:nameLength/2])
+}
+
 func (b *Backend) spawn(ctx context.Context, p *place) error {
-	if err := os.MkdirAll(filepath.Join(p.dir, "work"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(p.dir, workFolder), 0o700); err != nil {
 		return fmt.Errorf("make the folder of an execution: %w", err)
 	}
 	log, err := os.OpenFile(filepath.Join(p.dir, logFile), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
@@ -95,9 +108,9 @@ func (b *Backend) spawn(ctx context.Context, p *place) error {
 	defer log.Close()
 	agent := exec.Command(b.config.Agent, "serve", "--single",
 		"--target", p.TargetID(),
-		"--key", base64.StdEncoding.EncodeToString(b.config.Key),
+		"--public-key", base64.StdEncoding.EncodeToString(b.config.Key),
 		"--spool", filepath.Join(p.dir, "spool"),
-		"--work", filepath.Join(p.dir, "work"),
+		"--work", filepath.Join(p.dir, workFolder),
 		"--socket", socketFile,
 	)
 	agent.Dir = p.dir
@@ -108,18 +121,22 @@ func (b *Backend) spawn(ctx context.Context, p *place) error {
 		return fmt.Errorf("start the agent: %w", err)
 	}
 	pid := agent.Process.Pid
-	go func() { _ = agent.Wait() }() // it outlives this server; a child must be reaped
+	ended := make(chan struct{})
+	go func() { // as long as the agent, which may outlive this server
+		defer close(ended)
+		_ = agent.Wait() // its log tells more
+	}()
 	mark := fmt.Sprintf("%d %s\n", pid, startTime(pid))
 	if err := os.WriteFile(filepath.Join(p.dir, pidFile), []byte(mark), 0o600); err != nil {
 		return fmt.Errorf("note the agent's process: %w", err)
 	}
-	return p.meet(ctx)
+	return p.meet(ctx, ended)
 }
 
 // Find finds the agent of a Ref.
 func (b *Backend) Find(ctx context.Context, ref string) (executor.Place, error) {
 	name, instance, ok := strings.Cut(ref, "/")
-	if !ok || len(name) != 32 || strings.Trim(name, "0123456789abcdef") != "" {
+	if !ok || len(name) != nameLength || strings.Trim(name, "0123456789abcdef") != "" {
 		return nil, fmt.Errorf("%w: %q names no process", executor.ErrGone, ref)
 	}
 	p := &place{dir: filepath.Join(b.config.Dir, name), instance: instance}
@@ -176,8 +193,8 @@ func (p *place) Instance() string { return p.instance }
 // TakeLink has none: a connection costs nothing here.
 func (p *place) TakeLink() *executor.Link { return nil }
 
-// meet waits until the agent answers.
-func (p *place) meet(ctx context.Context) error {
+// meet waits until the agent answers or has ended.
+func (p *place) meet(ctx context.Context, ended <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
@@ -192,8 +209,10 @@ func (p *place) meet(ctx context.Context) error {
 			return nil
 		}
 		select {
+		case <-ended:
+			return fmt.Errorf("the agent ended at once; it said: %s", p.log())
 		case <-ctx.Done():
-			return fmt.Errorf("wait for the agent: %w (%w); its log: %q", ctx.Err(), err, p.log())
+			return fmt.Errorf("wait for the agent: %w (%w)", ctx.Err(), err)
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
@@ -201,7 +220,7 @@ func (p *place) meet(ctx context.Context) error {
 
 func (p *place) log() string {
 	text, _ := os.ReadFile(filepath.Join(p.dir, logFile)) // for an error message alone
-	return string(text[max(0, len(text)-1000):])
+	return strings.TrimSpace(string(text[max(0, len(text)-1000):]))
 }
 
 // Dial connects to the agent's socket. The folder is opened first and the

@@ -29,8 +29,11 @@ func newTarget(t *testing.T) (*Backend, conformance.Target) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Longer than a socket's path may be.
-	dir := filepath.Join(t.TempDir(), strings.Repeat("long", 20))
+	dir, err := os.MkdirTemp("", "crn") // shorter than t.TempDir: the path of a socket has its limit
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
 	b, err := New(Config{Dir: dir, Agent: agentFile, Key: public, Log: slog.New(slog.NewTextHandler(t.Output(), nil))})
 	if err != nil {
 		t.Fatal(err)
@@ -119,5 +122,25 @@ func TestFolderMustBeAbsolute(t *testing.T) {
 	t.Parallel()
 	if _, err := New(Config{Dir: "data/process"}); err == nil {
 		t.Error("a relative folder was accepted")
+	}
+}
+
+func TestAgentThatCannotStartIsToldAtOnce(t *testing.T) {
+	t.Parallel()
+	long := filepath.Join(t.TempDir(), strings.Repeat("long", 20)) // longer than the path of a socket may be
+	b, err := New(Config{Dir: long, Agent: agentFile, Key: make(ed25519.PublicKey, ed25519.PublicKeySize), Log: slog.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	_, err = b.Create(t.Context(), executor.Spec{}, nil)
+	if cronium.CodeOf(err) != cronium.CodeUnavailable || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("create: %v, want the agent's own words", err)
+	}
+	if took := time.Since(begun); took > startTimeout/2 {
+		t.Errorf("it took %v to notice", took)
+	}
+	if left, err := os.ReadDir(long); err != nil || len(left) > 0 {
+		t.Errorf("there is left %v, %v", left, err)
 	}
 }

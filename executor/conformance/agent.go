@@ -1,0 +1,34 @@
+package conformance
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Agent builds the agent's binary into dir, as it is released, and gives its
+// path. Tests call it once a test binary.
+func Agent(dir string) (string, error) {
+	path := filepath.Join(dir, "cronium-agent")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, "cronium.dev/cmd/agent")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stdout, build.Stderr = os.Stderr, os.Stderr
+	return path, build.Run()
+}
+
+// Main runs a package's tests with an agent built for them. use is given the
+// path before the first test.
+func Main(m *testing.M, use func(agent string)) int {
+	dir, err := os.MkdirTemp("", "cronium-agent-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		var agent string
+		if agent, err = Agent(dir); err == nil {
+			use(agent)
+			return m.Run()
+		}
+	}
+	println("build the agent:", err.Error())
+	return 1
+}
