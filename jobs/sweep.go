@@ -2,11 +2,14 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"cronium.dev/cronium"
+	"cronium.dev/executor"
 )
 
 // sweepLoop puts right, now and then, what crashes between two steps leave
@@ -14,7 +17,7 @@ import (
 func (e *Engine) sweepLoop(ctx context.Context) {
 	compact := time.NewTicker(3 * time.Second)
 	defer compact.Stop()
-	sweep := time.NewTicker(20 * time.Second)
+	sweep := time.NewTicker(10 * time.Second)
 	defer sweep.Stop()
 	daily := time.NewTicker(6 * time.Hour)
 	defer daily.Stop()
@@ -26,7 +29,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-compact.C:
 			err = e.compact(ctx)
 		case <-sweep.C:
-			err = e.requeueStranded(ctx)
+			err = errors.Join(e.requeueStranded(ctx), e.sweepPlaces(ctx))
 		case <-daily.C:
 			err = e.Store.Tidy(ctx, time.Now())
 		}
@@ -68,23 +71,66 @@ func (e *Engine) requeueStranded(ctx context.Context) error {
 	return nil
 }
 
-// KeepRef tells whether the sweep of places must leave a place alone: its
-// execution is open, or could not be asked for.
-func (e *Engine) KeepRef(ctx context.Context) (func(ref string) bool, func(process string) bool, error) {
-	open, err := e.Store.OpenRefs(ctx)
-	if err != nil {
-		return nil, nil, err
+// sweepPlaces removes what crashes left on the targets: places of dead
+// processes that no open execution names.
+func (e *Engine) sweepPlaces(ctx context.Context) error {
+	var failed error
+	for kind, backend := range e.Backends {
+		sweeper, ok := backend.(executor.Sweeper)
+		if !ok {
+			continue
+		}
+		k := &keeper{engine: e, ctx: ctx}
+		n, err := sweeper.Sweep(ctx, k.alive, k.open)
+		if n > 0 {
+			e.Log.Info("removed places that crashes had left", "target", kind, "count", n)
+		}
+		failed = errors.Join(failed, err, k.err)
 	}
-	processes, err := e.Store.Processes(ctx)
+	return failed
+}
+
+// keeper says what a sweep must leave alone. It asks the database only when it
+// is asked itself, after the sweep has listed what is there, so that what came
+// meanwhile is known; and when the database does not answer, all is kept.
+type keeper struct {
+	engine *Engine
+	ctx    context.Context
+	once   sync.Once
+	living map[cronium.ID]bool
+	names  map[string]bool
+	err    error
+}
+
+func (k *keeper) load() {
+	processes, err := k.engine.Store.Processes(k.ctx)
 	if err != nil {
-		return nil, nil, err
+		k.err = err
+		return
 	}
-	alive := map[cronium.ID]bool{e.id: true}
+	refs, err := k.engine.Store.OpenRefs(k.ctx)
+	if err != nil {
+		k.err = err
+		return
+	}
+	k.living, k.names = map[cronium.ID]bool{k.engine.id: true}, map[string]bool{}
 	for _, p := range processes {
-		alive[p.ID] = p.Alive || alive[p.ID]
+		if p.Alive {
+			k.living[p.ID] = true
+		}
 	}
-	return func(ref string) bool { return open[ref] }, func(process string) bool {
-		id, ok := cronium.ParseID(process)
-		return ok && alive[id]
-	}, nil
+	for ref := range refs {
+		k.names[executor.PlaceName(ref)] = true
+	}
+}
+
+func (k *keeper) alive(process string) bool {
+	k.once.Do(k.load)
+	id, ok := cronium.ParseID(process)
+	return k.err != nil || ok && k.living[id]
+}
+
+func (k *keeper) open(name string) bool {
+	k.once.Do(k.load)
+	return k.err != nil || k.names[name]
 }

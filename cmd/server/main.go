@@ -1,0 +1,66 @@
+// Command cronium is the server and its tools: serve runs it, migrate brings a
+// database up to date, doctor looks for what is wrong with a machine, user and
+// token do at the command line what the Settings page does.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // hosts without zone data exist
+
+	"github.com/alecthomas/kong"
+
+	"cronium.dev/cronium"
+)
+
+// version is set by the build.
+var version = "development"
+
+type cli struct {
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run() error {
+	fmt.Println(version)
+	return nil
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var commands cli
+	command := kong.Parse(&commands, kong.Name("cronium"),
+		kong.Description("Cronium runs scripts on schedules, webhooks and demand, and shows them live."),
+		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Vars{"data": defaultDataDir()})
+	if err := command.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "cronium: "+explain(err))
+		os.Exit(1)
+	}
+}
+
+// explain is what an operator reads of an error: the public text first, then
+// the cause.
+func explain(err error) string {
+	var public *cronium.Error
+	if !errors.As(err, &public) {
+		return err.Error()
+	}
+	lines := []string{public.Message}
+	for _, f := range public.Fields {
+		lines = append(lines, f.Field+" "+f.Message)
+	}
+	if public.Err != nil {
+		lines = append(lines, "("+public.Err.Error()+")")
+	}
+	return strings.Join(lines, "\n  ")
+}

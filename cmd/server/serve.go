@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cronium.dev/auth"
+	"cronium.dev/cronium"
+	"cronium.dev/executor"
+	"cronium.dev/executor/container"
+	"cronium.dev/executor/process"
+	"cronium.dev/handlers"
+	"cronium.dev/jobs"
+	"cronium.dev/live"
+	"cronium.dev/static"
+	"cronium.dev/store"
+)
+
+// stopLimit is how long a stopping server may finish short work.
+const stopLimit = 20 * time.Second
+
+// Run starts a server process and runs it until ctx ends. What runs then is
+// handed over, not stopped.
+func (c *serveCommand) Run(ctx context.Context) error {
+	log, started := c.log(), time.Now()
+	s, stopDatabase, err := c.open(ctx, log)
+	if err != nil {
+		return err
+	}
+	defer stopDatabase()
+	defer s.Close()
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", c.Listen, err)
+	}
+	defer listener.Close()
+	key, err := signingKey(ctx, c.Data, s)
+	if err != nil {
+		return err
+	}
+
+	work, endWork := context.WithCancel(context.Background())
+	defer endWork()
+	hub := live.New(s.Pool(), log)
+	hub.Start(work)
+	defer hub.Stop()
+
+	engine, containers, err := c.engine(ctx, s, hub, key, log)
+	if err != nil {
+		return err
+	}
+	// The process is registered before it makes containers ahead: others
+	// remove containers of processes that they do not know.
+	if err := engine.Start(ctx); err != nil {
+		return err
+	}
+	poolDone := make(chan struct{})
+	go func() { defer close(poolDone); containers.Run(work) }()
+	stopEngine := func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		if err := engine.Stop(ctx); err != nil {
+			log.Error("the engine did not stop cleanly", "error", err)
+		}
+		endWork()
+		<-poolDone
+	}
+	handler, people, err := c.handler(s, hub, engine, containers, log, started)
+	if err != nil {
+		stopEngine()
+		return err
+	}
+	go people.Sweep(work)
+	address := c.address(listener)
+	if err := announce(ctx, people, address); err != nil {
+		stopEngine()
+		return err
+	}
+	err = c.serveHTTP(ctx, listener, handler, log)
+	stopEngine()
+	return err
+}
+
+// engine wires the targets and the life of jobs.
+func (c *serveCommand) engine(ctx context.Context, s *store.Store, hub *live.Hub, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, *container.Backend, error) {
+	agent, err := c.agentFile()
+	if err != nil {
+		return nil, nil, err
+	}
+	instance, err := instanceName(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	id := cronium.NewID()
+	first := cronium.NewContent(cronium.EventPython)
+	public := key.Public().(ed25519.PublicKey)
+	containers, err := container.New(container.Config{
+		Host: c.Engine, Instance: instance, Process: id.String(), Image: c.Image, Agent: agent, Key: public,
+		PoolSize: c.Pool, Prewarm: executor.Spec{Network: first.Network, Limits: first.Limits}, DNS: c.DNS, Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: containers}
+	if c.ProcessTarget {
+		log.Warn("the process target is on: scripts run on this machine without isolation")
+		backends[cronium.TargetProcess], err = process.New(process.Config{Agent: agent, Dir: filepath.Join(c.Data, "process"), Key: public, Log: log})
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	engine, err := jobs.New(jobs.Config{
+		ID: id, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
+		MaxRuns: c.MaxRuns, LockDir: filepath.Join(c.Data, "processes"),
+	})
+	return engine, containers, err
+}
+
+// instanceName names the installation in the labels of its containers.
+func instanceName(ctx context.Context, s *store.Store) (string, error) {
+	name := cronium.NewID().String()
+	err := s.InitSetting(ctx, "instance", &name)
+	return name, err
+}
+
+func (c *serveCommand) handler(s *store.Store, hub *live.Hub, engine *jobs.Engine, containers *container.Backend, log *slog.Logger, started time.Time) (http.Handler, *auth.Service, error) {
+	people, err := auth.New(s, s.Sessions(), log)
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := static.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	return handlers.New(handlers.Config{
+		Store: s, Auth: people, Engine: engine, Hub: hub, Containers: containers, Log: log, Version: version,
+		Static: files, Proxies: c.proxies(), Started: started, ProcessTarget: c.ProcessTarget,
+	}), people, nil
+}
+
+// address is how a browser on this machine, or by --url, reaches the server.
+func (c *serveCommand) address(listener net.Listener) string {
+	if c.URL != "" {
+		return strings.TrimSuffix(c.URL, "/")
+	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(listener.Addr().String())
+	if ip := net.ParseIP(host); err != nil || ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// announce prints, as the last line of a start, where to go. The code is in the
+// fragment, which browsers do not send.
+func announce(ctx context.Context, people *auth.Service, address string) error {
+	code, first, err := people.FirstRunCode(ctx)
+	if err != nil {
+		return err
+	}
+	if first {
+		fmt.Printf("\nCronium is ready. Make the first account here (the code is good for one):\n%s/setup#code=%s\n", address, code)
+		return nil
+	}
+	fmt.Printf("\nCronium is ready:\n%s\n", address)
+	return nil
+}
+
+// serveHTTP answers requests until ctx ends. Streams end with it; other
+// requests may finish.
+func (c *serveCommand) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
+	requests, endStreams := context.WithCancel(context.Background())
+	defer endStreams()
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       60 * time.Second,
+		IdleTimeout:       120 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	go func() {
+		if c.TLSCert != "" {
+			failed <- server.ServeTLS(listener, c.TLSCert, c.TLSKey)
+			return
+		}
+		failed <- server.Serve(listener)
+	}()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping")
+	endStreams()
+	grace, cancel := context.WithTimeout(context.Background(), stopLimit)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stop serving: %w", err)
+	}
+	return nil
+}
