@@ -53,12 +53,8 @@ func (s *Service) NeedsFirstRun(ctx context.Context) (bool, error) {
 // Problems name the fields code, name, email and password; when there is a
 // person already it fails with cronium.ErrNotFound.
 func (s *Service) MakeFirstAdmin(ctx context.Context, code, name, email, password string, address netip.Addr) (*cronium.User, error) {
-	needed, err := s.store.NeedsFirstRun(ctx)
-	if err != nil {
+	if err := s.mustNeedFirstRun(ctx); err != nil {
 		return nil, err
-	}
-	if !needed {
-		return nil, cronium.ErrNotFound
 	}
 	limit := addressLimit("setup", address)
 	if err := s.take(ctx, []cronium.TryLimit{limit}); err != nil {
@@ -70,6 +66,10 @@ func (s *Service) MakeFirstAdmin(ctx context.Context, code, name, email, passwor
 		return nil, fmt.Errorf("check first-run code: %w", err)
 	}
 	if !right {
+		// Somebody else may have been the first just now, which ends all codes.
+		if err := s.mustNeedFirstRun(ctx); err != nil {
+			return nil, err
+		}
 		return nil, cronium.Problems{{Field: "code", Message: "is not the code that the server printed when it started; a new start prints a new one"}}.Err("The account")
 	}
 	if err := s.store.ReturnTry(ctx, nil, limit.Key, ""); err != nil {
@@ -84,6 +84,14 @@ func (s *Service) MakeFirstAdmin(ctx context.Context, code, name, email, passwor
 		return nil, err
 	}
 	return user, nil
+}
+
+func (s *Service) mustNeedFirstRun(ctx context.Context) error {
+	needed, err := s.store.NeedsFirstRun(ctx)
+	if err == nil && !needed {
+		err = cronium.ErrNotFound
+	}
+	return err
 }
 
 // plainCode forgives how a code was typed: case, dashes, spaces, and letters
