@@ -155,7 +155,7 @@ func (p SettingsProfile) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = components.Field(components.Input{Name: "new_password", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Help: "At least 12 characters. Changing it signs out every other session."}, p.Problems).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = components.Field(components.Input{Name: "new_password", Label: "New password", Type: "password", Autocomplete: "new-password", Required: true, Help: "At least 10 characters. Changing it signs out every other session."}, p.Problems).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

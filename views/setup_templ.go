@@ -82,7 +82,7 @@ func (p Setup) Page() templ.Component {
 				return templ_7745c5c3_Err
 			}
 			templ_7745c5c3_Err = components.Field(components.Input{Name: "password", Label: "Password", Type: "password", Autocomplete: "new-password", Required: true,
-				Help: "At least 12 characters. A few words in a row are easy to remember and hard to guess."}, p.Problems).Render(ctx, templ_7745c5c3_Buffer)
+				Help: "At least 10 characters. A few words in a row are easy to remember and hard to guess."}, p.Problems).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
