@@ -20,6 +20,8 @@ import (
 	"runtime/debug"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cronium.dev/agent"
 	"cronium.dev/agent/firewall"
 	"cronium.dev/agent/helper"
@@ -110,6 +112,9 @@ func serve(ctx context.Context, args []string, version string) error {
 		}
 	}
 	saveMemory()
+	if err := keepToItself(); err != nil {
+		return err
+	}
 	config.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	a, err := agent.New(config)
 	if err != nil {
@@ -123,6 +128,15 @@ func serve(ctx context.Context, args []string, version string) error {
 func saveMemory() {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(48 << 20)
+}
+
+// keepToItself hides the agent's memory and open streams from a script of the
+// same user: no ptrace, no /proc/1/mem, no /proc/1/fd.
+func keepToItself() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("hide the agent's memory: %w", err)
+	}
+	return nil
 }
 
 func connect(ctx context.Context, args []string) error {

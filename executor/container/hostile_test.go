@@ -49,12 +49,16 @@ tried("chroot", libc.chroot(b"/work") == 0)
 tried("setuid 0", libc.setuid(0) == 0)
 tried("mknod", libc.mknod(b"/work/disk", 0o60666, os.makedev(8, 0)) == 0)
 tried("ptrace agent", libc.ptrace(16, 1, 0, 0) == 0)
+try:
+    tried("agent's streams", os.listdir("/proc/1/fd"))
+except OSError:
+    tried("agent's streams", False)
 tried("nice", libc.setpriority(0, 0, -5) == 0)
 tried("hostname", libc.sethostname(b"x", 1) == 0)
 os.kill(1, 9)   # PID 1 of a namespace is not killed from within
 print("agent lives", os.path.exists("/proc/1"))
 `))
-	if strings.Contains(got, "DONE") || strings.Count(got, "refused") != 11 || !strings.Contains(got, "agent lives True") {
+	if strings.Contains(got, "DONE") || strings.Count(got, "refused") != 12 || !strings.Contains(got, "agent lives True") {
 		t.Errorf("of what a script must not do, it did:\n%s", got)
 	}
 }
