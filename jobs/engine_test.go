@@ -1,0 +1,265 @@
+package jobs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"cronium.dev/cronium"
+	"cronium.dev/store"
+)
+
+func containsLine(output, line string) bool {
+	return strings.Contains("\n"+output, "\n"+line+"\n")
+}
+
+// numbered is what a script that counts prints.
+func numbered(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "line %d\n", i)
+	}
+	return b.String()
+}
+
+// counting prints n numbered lines with pauses in between.
+func counting(n int, pause string) string {
+	return fmt.Sprintf("import time\nfor i in range(%d):\n    print('line', i, flush=True)\n    time.sleep(%s)\n", n, pause)
+}
+
+func TestAScriptRunsWithItsInputAndGivesItsOutput(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(2)
+	event := s.event(cronium.EventPython, `
+import cronium, sys, os
+print("hello", cronium.event()["name"][:5], cronium.input()["n"], os.environ["COLOR"])
+print("careful", file=sys.stderr)
+cronium.output({"twice": cronium.input()["n"] * 2})
+cronium.set_condition(True)
+`, func(c *cronium.Content) { c.Environment = []cronium.Variable{{Name: "COLOR", Value: "blue $HOME"}} })
+	job := s.final(s.run(p, event, `{"n": 21}`).ID)
+	if job.Status != cronium.JobCompleted || job.Result != cronium.ResultSuccess || job.Condition == nil || !*job.Condition {
+		t.Fatalf("job %+v", job.Job)
+	}
+	var output struct{ Twice int }
+	if err := json.Unmarshal(job.Output, &output); err != nil || output.Twice != 42 {
+		t.Errorf("output %s, %v", job.Output, err)
+	}
+	execution := s.executions(job.ID)[0]
+	chunks, err := s.store.Output(t.Context(), s.workspace, execution.ID, 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	printed := map[cronium.Stream]string{}
+	for _, c := range chunks {
+		printed[c.Stream] += string(c.Data)
+	}
+	if printed[cronium.Stdout] != "hello event 21 blue $HOME\n" || printed[cronium.Stderr] != "careful\n" {
+		t.Errorf("printed %q", printed)
+	}
+	if execution.Run <= 0 || execution.Setup <= 0 || execution.StartedAt == nil || execution.FinishedAt == nil || *execution.ExitCode != 0 || execution.PeakMemory <= 0 {
+		t.Errorf("execution %+v", execution)
+	}
+}
+
+func TestAFailureIsRetriedByThePolicy(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	retry := func(codes ...int) func(*cronium.Content) {
+		return func(c *cronium.Content) {
+			c.Retry = cronium.Retry{Attempts: 3, InitialSeconds: 0.2, Factor: 1, ExitCodes: codes}
+		}
+	}
+	again := s.run(p, s.event(cronium.EventBash, `[ "$(cronium event .job.attempt)" = 2 ] || exit 75`, retry(75)), "")
+	once := s.run(p, s.event(cronium.EventBash, `exit 3`, retry(75)), "")
+	if job := s.final(again.ID); job.Result != cronium.ResultSuccess || job.Attempts != 2 {
+		t.Errorf("retried: %+v", job.Job)
+	}
+	if job := s.final(once.ID); job.Result != cronium.ResultFailure || job.Attempts != 1 {
+		t.Errorf("not to be retried: %+v", job.Job)
+	}
+	if executions := s.executions(again.ID); len(executions) != 2 || *executions[0].ExitCode != 75 || executions[1].Attempt != 2 {
+		t.Errorf("executions %+v", executions)
+	}
+}
+
+func TestATimeoutAndACancelStopTheScript(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	slow := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", func(c *cronium.Content) { c.Limits.TimeoutSeconds = 1 }), "")
+	stopped := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", nil), "")
+	s.printed(stopped.ID, "ready")
+	if err := p.Cancel(t.Context(), s.workspace, stopped.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if job := s.final(stopped.ID); job.Result != cronium.ResultCancelled || job.CancelledBy != "bob" || job.Status != cronium.JobCancelled {
+		t.Errorf("cancelled: %+v", job.Job)
+	}
+	if job := s.final(slow.ID); job.Result != cronium.ResultTimeout || !strings.Contains(job.Error, "1s") {
+		t.Errorf("timed out: %+v", job.Job)
+	}
+	if err := p.Cancel(t.Context(), s.workspace, cronium.NewID(), "bob"); cronium.CodeOf(err) != cronium.CodeNotFound {
+		t.Errorf("cancelling what is not there: %v", err)
+	}
+}
+
+func TestAQueuedJobIsCancelledAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "echo ready; sleep 600", func(c *cronium.Content) { c.Concurrency = 1 })
+	first := s.run(p, event, "")
+	s.printed(first.ID, "ready")
+	second, third := s.run(p, event, ""), s.run(p, event, "")
+	s.eventually(second.ID, "waiting for the first", func(j *store.JobRow) bool { return j.Waiting == "concurrency" })
+	if err := p.Cancel(t.Context(), s.workspace, second.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if job := s.final(second.ID); job.Result != cronium.ResultCancelled || len(s.executions(second.ID)) != 0 {
+		t.Errorf("%+v", job.Job)
+	}
+	if err := p.Cancel(t.Context(), s.workspace, first.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	s.printed(third.ID, "ready") // the end of the first lets it go
+}
+
+func TestARunningScriptOutlivesItsServer(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"stop", "crash"} {
+		t.Run(end, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			p := s.start(0)
+			const lines = 60
+			job := s.run(p, s.event(cronium.EventPython, counting(lines, "0.05"), nil), "")
+			before := s.printed(job.ID, "line 5")
+			if end == "stop" {
+				p.stop()
+			} else {
+				p.crash()
+			}
+			s.start(0)
+			row := s.final(job.ID)
+			executions := s.executions(job.ID)
+			if row.Result != cronium.ResultSuccess || len(executions) != 1 || executions[0].ID != before.ID || *executions[0].Owner == p.ID() {
+				t.Fatalf("job %+v, executions %+v", row.Job, executions)
+			}
+			if got := s.output(before.ID); got != numbered(lines) {
+				t.Errorf("output has a gap or a repeat:\n%s", got)
+			}
+		})
+	}
+}
+
+func TestACancelMeantForADeadServerIsCarriedOutByItsSuccessor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	job := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", nil), "")
+	s.printed(job.ID, "ready")
+	p.crash()
+	if _, err := s.store.Cancel(t.Context(), s.workspace, job.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	s.start(0)
+	if row := s.final(job.ID); row.Result != cronium.ResultCancelled {
+		t.Errorf("%+v", row.Job)
+	}
+}
+
+func TestAnExecutionWhoseContainerIsGoneIsLostAndRetried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	job := s.run(p, s.event(cronium.EventBash, `echo ready; [ "$(cronium event .job.attempt)" = 2 ] || sleep 600`,
+		func(c *cronium.Content) { c.Retry = cronium.Retry{Attempts: 2} }), "")
+	execution := s.printed(job.ID, "ready")
+	place, err := p.backend.Find(t.Context(), execution.TargetRef)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := place.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	row := s.final(job.ID)
+	executions := s.executions(job.ID)
+	if row.Result != cronium.ResultSuccess || len(executions) != 2 || executions[0].Status != cronium.ExecutionLost {
+		t.Errorf("job %+v, executions %+v", row.Job, executions)
+	}
+}
+
+func TestAClaimThatNobodyDrivesIsTakenUp(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "echo ready", nil)
+	job := &cronium.Job{ID: cronium.NewID(), WorkspaceID: s.workspace, EventID: event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
+		t.Fatal(err)
+	}
+	// A claim whose answer was lost: this process owns it and does not know.
+	claim := store.Claim{JobID: job.ID, ExecutionID: cronium.NewID(), Owner: p.ID(), Target: cronium.TargetContainer}
+	if _, err := s.store.Claim(t.Context(), claim, false); err != nil {
+		t.Fatal(err)
+	}
+	if row := s.final(job.ID); row.Result != cronium.ResultSuccess {
+		t.Errorf("%+v", row.Job)
+	}
+}
+
+func TestWhatMayNotRunIsRefusedWithTheReason(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "true", func(c *cronium.Content) {
+		c.InputSchema = json.RawMessage(`{"type":"object","required":["n"],"properties":{"n":{"type":"integer"}}}`)
+	})
+	ask := func(change func(*Request)) error {
+		r := Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerManual, Input: json.RawMessage(`{"n":1}`)}
+		change(&r)
+		_, err := p.Enqueue(t.Context(), r)
+		return err
+	}
+	for name, c := range map[string]struct {
+		change func(*Request)
+		code   cronium.Code
+	}{
+		"input against the schema":  {func(r *Request) { r.Input = json.RawMessage(`{"n":"x"}`) }, cronium.CodeInvalid},
+		"input that is not JSON":    {func(r *Request) { r.Input = json.RawMessage(`{`) }, cronium.CodeInvalid},
+		"another workspace's event": {func(r *Request) { r.WorkspaceID = cronium.NewID() }, cronium.CodeNotFound},
+		"no such version":           {func(r *Request) { r.Version = 7 }, cronium.CodeNotFound},
+		"no such priority":          {func(r *Request) { r.Priority = "SOON" }, cronium.CodeInvalid},
+	} {
+		if err := ask(c.change); cronium.CodeOf(err) != c.code {
+			t.Errorf("%s: %v, want %s", name, err, c.code)
+		}
+	}
+	if err := ask(func(*Request) {}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "echo ready", nil)
+	old, random := cronium.IDFloor(time.Now().Add(-2*time.Minute)), cronium.NewID()
+	copy(old[6:], random[6:])
+	job := &cronium.Job{ID: old, WorkspaceID: s.workspace, EventID: event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.requeueStranded(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if row := s.final(job.ID); row.Result != cronium.ResultSuccess {
+		t.Errorf("%+v", row.Job)
+	}
+}
