@@ -84,6 +84,9 @@ func (f *Follower) catchUp(ctx context.Context, until int64) (*Piece, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(chunks) > 0 {
+		f.at.Line = chunks[0].FirstLine // a viewer may have named another
+	}
 	chunks = clip(chunks, until)
 	reached := f.at.Offset
 	for _, c := range chunks {

@@ -272,6 +272,20 @@ func TestALostNotificationCostsAMoment(t *testing.T) {
 	}
 }
 
+func TestALineNumberThatAViewerNamesIsPutRight(t *testing.T) {
+	t.Parallel()
+	c := newScene(t)
+	c.print(t, "one\ntwo\nthree\n")
+	for _, line := range []int64{0, 1, 3} {
+		f := c.follow(t, output.Position{Offset: 5, Line: line})
+		piece, err := f.Next(t.Context())
+		f.Close()
+		if err != nil || piece.From.Line != 1 || piece.Records[0].Text != "wo\nthree\n" {
+			t.Errorf("from line %d: %+v, %v", line, piece, err)
+		}
+	}
+}
+
 func TestWhatCannotBeFollowedSaysSo(t *testing.T) {
 	t.Parallel()
 	c := newScene(t)

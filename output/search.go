@@ -24,14 +24,15 @@ type Query struct {
 	Text       string // plain, on one line, 1 to MaxQuery bytes
 	IgnoreCase bool
 	From       int64 // line to begin with
-	Limit      int   // lines to name, 1 to 10,000; 0 = 1,000
+	Limit      int   // lines to name, 1 to 10,000; 0 = 10,000
 }
 
 // Found is the lines that hold what was looked for.
 type Found struct {
-	Lines    []int64 `json:"lines" doc:"Numbers of the lines that contain it, rising"`
-	Count    int     `json:"count" doc:"How many lines are named here"`
-	NextLine *int64  `json:"next_line" doc:"Where to search on; null when the output was searched to its end"`
+	Lines    []int64 `json:"lines" doc:"Numbers of the lines that contain it, rising, from 0"`
+	Total    int64   `json:"total" doc:"How many lines contain it, as far as was searched"`
+	More     bool    `json:"more" doc:"There may be more than the lines named here; search on from next_line"`
+	NextLine *int64  `json:"next_line" doc:"Where to search on; null when there is nothing more"`
 	Searched int64   `json:"searched" doc:"Bytes of output searched by this call"`
 }
 
@@ -45,8 +46,8 @@ func (q *Query) Validate() cronium.Problems {
 }
 
 // Search names the lines that contain a text, as it is seen: colours and other
-// escape sequences between its characters do not count. It stops after some
-// time, or when enough was found, and says where to go on.
+// escape sequences between its characters do not count. Beyond the limit lines
+// are counted and not named. It stops after some time and says where to go on.
 func (r *Reader) Search(ctx context.Context, q Query) (*Found, error) {
 	start, chunks, err := r.Find(ctx, q.From)
 	if err != nil {
@@ -71,8 +72,8 @@ func (r *Reader) Search(ctx context.Context, q Query) (*Found, error) {
 		}
 		chunks = nil
 		s.scan(false)
-		if len(s.found) >= s.limit || time.Since(began) > maxSearchTime && s.line > start.Line {
-			s.next = &s.line
+		if time.Since(began) > maxSearchTime && s.line > start.Line {
+			s.stopped = true
 			break
 		}
 	}
@@ -89,13 +90,15 @@ type search struct {
 	pending []byte // not yet searched
 	hit     bool   // in the line so far
 	found   []int64
-	next    *int64
+	total   int64
+	unnamed int64 // the first line that was only counted
+	stopped bool  // before the end
 }
 
 func newSearch(q Query, line int64) *search {
 	s := &search{text: []byte(q.Text), ignoreCase: q.IgnoreCase, limit: q.Limit, line: line}
 	if s.limit == 0 {
-		s.limit = 1000
+		s.limit = maxFound
 	}
 	if s.ignoreCase {
 		s.text = bytes.ToLower(s.text)
@@ -152,22 +155,31 @@ func (s *search) lines(data []byte) {
 }
 
 func (s *search) endLine() {
-	if s.hit {
-		s.found = append(s.found, s.line)
+	if !s.hit {
+		return
 	}
 	s.hit = false
+	s.total++
+	if len(s.found) < s.limit {
+		s.found = append(s.found, s.line)
+	} else if s.total == int64(s.limit)+1 {
+		s.unnamed = s.line
+	}
 }
 
-// result cuts what was found to the limit.
 func (s *search) result(searched int64) *Found {
-	if len(s.found) > s.limit {
-		next := s.found[s.limit]
-		s.next, s.found = &next, s.found[:s.limit]
+	found := &Found{Lines: s.found, Total: s.total, Searched: searched}
+	if found.Lines == nil {
+		found.Lines = []int64{}
 	}
-	if s.found == nil {
-		s.found = []int64{}
+	switch {
+	case s.total > int64(s.limit):
+		found.NextLine = &s.unnamed
+	case s.stopped:
+		found.NextLine = &s.line
 	}
-	return &Found{Lines: s.found, Count: len(s.found), NextLine: s.next, Searched: searched}
+	found.More = found.NextLine != nil
+	return found
 }
 
 // plain is data as it is compared: without escape sequences, in lower case
