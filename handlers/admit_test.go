@@ -290,6 +290,16 @@ func TestATableWithARouteThatNamesNoPermissionIsRefused(t *testing.T) {
 	}
 }
 
+func TestBehindAProxyThatChangesTheHost(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t, func(c *handlers.Config) { c.Origin = "https://cronium.example" })
+	b := s.browser(t)
+	b.header.Set("Origin", "https://cronium.example")
+	b.post("/signin", signInForm("mira@example.com", password)).want(t, http.StatusSeeOther)
+	b.header.Set("Origin", "https://other.example")
+	b.post("/signin", signInForm("mira@example.com", password)).want(t, http.StatusForbidden)
+}
+
 func TestBehindAProxyThatSpeaksTLS(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t, func(c *handlers.Config) { c.Proxies = auth.Proxies{netip.MustParsePrefix("127.0.0.0/8")} })

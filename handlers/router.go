@@ -32,6 +32,7 @@ type Config struct {
 	Version string
 	Static  *static.Files
 	Proxies auth.Proxies // whose X-Forwarded headers count
+	Origin  string       // "https://cronium.example" where browsers do not reach the server by the Host they send; may be empty
 	Started time.Time    // of this process
 	// Containers is the container engine's side; nil if this process has none.
 	Containers interface {
@@ -88,13 +89,18 @@ type Handlers struct {
 	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
 }
 
-// New makes the handler. It panics when a line of the table is not complete,
-// because then the program is wrong.
+// New makes the handler. It panics when a line of the table or the origin
+// is not complete, because then the program is wrong.
 func New(config Config) *Handlers {
 	if config.Recheck == 0 {
 		config.Recheck = 15 * time.Second
 	}
 	h := &Handlers{Config: config, csrf: http.NewCrossOriginProtection()}
+	if config.Origin != "" {
+		if err := h.csrf.AddTrustedOrigin(config.Origin); err != nil {
+			panic(err)
+		}
+	}
 	h.mount(h.table())
 	return h
 }

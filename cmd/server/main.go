@@ -23,6 +23,8 @@ var version = "development"
 
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
+	User    userCommand    `cmd:"" help:"Add people, set passwords, list people."`
+	Token   tokenCommand   `cmd:"" help:"Make, list and revoke API tokens."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
