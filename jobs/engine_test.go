@@ -58,7 +58,7 @@ cronium.set_condition(True)
 		printed[c.Stream] += string(c.Data)
 	}
 	if printed[cronium.Stdout] != "hello event 21 blue $HOME\n" || printed[cronium.Stderr] != "careful\n" {
-		t.Errorf("printed %q", printed)
+		t.Errorf("printed %v", printed)
 	}
 	if execution.Run <= 0 || execution.Setup <= 0 || execution.StartedAt == nil || execution.FinishedAt == nil || *execution.ExitCode != 0 || execution.PeakMemory <= 0 {
 		t.Errorf("execution %+v", execution)
