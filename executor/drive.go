@@ -26,7 +26,7 @@ const (
 // stored. A stream that breaks is dialled again until the place is gone.
 //
 // It returns the Finish once the sink has everything. It fails with ErrGone
-// when what ran there is lost, with *cronium.Error when the agent refused the
+// when what ran there is lost (and ErrUnasked if nothing can have run), with *cronium.Error when the agent refused the
 // script, with the sink's error, and with the context's when that ends. In the
 // last two cases the script goes on unharmed and can be driven again.
 //
@@ -52,6 +52,9 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 			return nil, end.err
 		}
 		if errors.Is(err, ErrGone) {
+			if !d.known && !d.asked {
+				err = fmt.Errorf("%w: %w", ErrUnasked, err)
+			}
 			return nil, err
 		}
 		if d.progress {
@@ -90,6 +93,7 @@ type drive struct {
 	run      Run
 	sink     Sink
 	known    bool   // the agent has the execution in its spool
+	asked    bool   // a Start was sent: the script may run, whatever came of it
 	instance string // of the agent that answered first
 	next     uint64 // offset of the first byte that is not stored
 	progress bool   // this session got something from the agent

@@ -31,6 +31,10 @@ import (
 // not the one it was: what ran there is lost.
 var ErrGone = errors.New("what ran the script is gone")
 
+// ErrUnasked says, along with ErrGone, that the place was gone before the agent
+// was asked to start anything: by this call of Drive, nothing was started.
+var ErrUnasked = errors.New("nothing was started")
+
 // ErrUnavailable says that the target cannot be reached now and may be later:
 // the container engine is down, say. Nothing is known of what runs there.
 var ErrUnavailable = errors.New("the target cannot be reached")

@@ -32,6 +32,7 @@ func (d *drive) start(ctx context.Context, l *Link) error {
 	if err != nil {
 		return fmt.Errorf("start: %w", err)
 	}
+	d.asked = true
 	// A Send fails with io.EOF alone; Recv tells why.
 	_ = stream.Send(&proto.StartRequest{Part: &proto.StartRequest_Manifest{Manifest: signed}})
 	for {

@@ -263,3 +263,43 @@ func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
 		t.Errorf("%+v", row.Job)
 	}
 }
+
+func TestAPlaceThatIsGoneBeforeItsUseIsReplaced(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(1)
+	event := s.event(cronium.EventBash, "echo ready", nil)
+	if job := s.final(s.run(p, event, "").ID); job.Result != cronium.ResultSuccess { // the pool is awake
+		t.Fatalf("%+v", job.Job)
+	}
+	claim := store.Claim{Owner: p.ID(), Target: cronium.TargetContainer, ExecutionID: cronium.NewID()}
+	job := &cronium.Job{ID: cronium.NewID(), WorkspaceID: s.workspace, EventID: event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
+		t.Fatal(err)
+	}
+	content, err := p.content.get(t.Context(), s.workspace, event, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := p.newRun(cronium.Execution{ID: claim.ExecutionID, WorkspaceID: s.workspace, JobID: job.ID, Target: cronium.TargetContainer}, content)
+	p.add(r)
+	defer p.remove(r)
+	if err := r.claim(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if r.place == nil {
+		if err := r.findPlace(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	gone := r.place.Ref()
+	if err := r.place.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.drive(t.Context())
+	row := s.final(job.ID)
+	execution := s.executions(job.ID)[0]
+	if row.Result != cronium.ResultSuccess || execution.TargetRef == gone {
+		t.Errorf("job %+v, execution %+v", row.Job, execution)
+	}
+}

@@ -65,6 +65,7 @@ func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 		return
 	}
 	r := e.newRun(a.Execution, content)
+	r.adopted = true
 	r.job, r.eventName, r.eventType = a.Job, a.EventName, a.EventType
 	r.stored = store.Appended{Bytes: a.Execution.OutputBytes, Lines: a.Execution.OutputLines}
 	if a.Job.CancelledAt != nil {

@@ -30,6 +30,7 @@ type run struct {
 	eventType cronium.EventType
 	place     executor.Place
 	stored    store.Appended
+	adopted   bool // another process, or a claim of unknown outcome, came before
 
 	stopOnce  sync.Once
 	cancelled chan struct{}
@@ -55,11 +56,7 @@ func (r *run) log() *slog.Logger {
 // drive brings a claimed or adopted execution to its end, unless this process
 // stops or loses it before.
 func (r *run) drive(ctx context.Context) {
-	err := r.findPlace(ctx)
-	var finish *proto.Finish
-	if err == nil {
-		finish, err = r.follow(ctx)
-	}
+	finish, err := r.runSomewhere(ctx)
 	var public *cronium.Error
 	switch {
 	case err == nil:
@@ -82,6 +79,25 @@ func (r *run) drive(ctx context.Context) {
 	}
 }
 
+// runSomewhere finds a place and drives the execution there. A place that was
+// gone before anything was asked of it, like a container that was removed while
+// it waited in the pool, is replaced; but not for an adopted execution, whose
+// earlier owner may have asked.
+func (r *run) runSomewhere(ctx context.Context) (*proto.Finish, error) {
+	for {
+		if err := r.findPlace(ctx); err != nil {
+			return nil, err
+		}
+		finish, err := r.follow(ctx)
+		if r.adopted || !errors.Is(err, executor.ErrUnasked) || ctx.Err() != nil {
+			return finish, err
+		}
+		r.log().Warn("a place was gone before it was used; taking another", "error", err)
+		r.engine.destroy(r.place)
+		r.place = nil
+	}
+}
+
 // follow drives the execution until it ends or turns out to be another's.
 func (r *run) follow(ctx context.Context) (*proto.Finish, error) {
 	ctx, lose := context.WithCancelCause(ctx)
@@ -100,7 +116,7 @@ func (r *run) findPlace(ctx context.Context) error {
 	if r.place != nil {
 		return nil
 	}
-	if r.execution.TargetRef != "" {
+	if r.adopted && r.execution.TargetRef != "" {
 		return r.findAgain(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, setupLimit)
@@ -117,7 +133,7 @@ func (r *run) findPlace(ctx context.Context) error {
 		return err
 	}
 	// Stored even if ctx ends now: the place must not be without a name.
-	err = r.engine.Store.SetPlace(context.WithoutCancel(ctx), r.execution.ID, r.engine.id, place.Ref())
+	err = r.engine.Store.SetPlace(context.WithoutCancel(ctx), r.execution.ID, r.engine.id, r.execution.TargetRef, place.Ref())
 	if err != nil {
 		r.engine.destroy(place)
 		return err
