@@ -30,7 +30,7 @@ const target = "test-target"
 
 // machine is an agent process and the directories that outlive it.
 type machine struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string // short, because sockets are in it
 	key     ed25519.PrivateKey
 	flags   []string
@@ -40,7 +40,7 @@ type machine struct {
 }
 
 // newMachine starts an agent. It is killed at the end of the test.
-func newMachine(t *testing.T, flags ...string) *machine {
+func newMachine(t testing.TB, flags ...string) *machine {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "agent")
 	if err != nil {
@@ -117,7 +117,7 @@ func (m *machine) connection() (agentproto.AgentClient, *grpc.ClientConn) {
 	})
 }
 
-func dial(t *testing.T, open func(context.Context) (net.Conn, error)) (agentproto.AgentClient, *grpc.ClientConn) {
+func dial(t testing.TB, open func(context.Context) (net.Conn, error)) (agentproto.AgentClient, *grpc.ClientConn) {
 	t.Helper()
 	conn, err := grpc.NewClient("passthrough:///agent",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return open(ctx) }),
@@ -210,7 +210,7 @@ func send(ctx context.Context, client agentproto.AgentClient, signed *agentproto
 
 // follower attaches to an execution and gathers what comes.
 type follower struct {
-	t       *testing.T
+	t       testing.TB
 	stream  agentproto.Agent_AttachClient
 	cancel  context.CancelFunc
 	offset  uint64
@@ -225,7 +225,7 @@ type follower struct {
 	ignore bool // output is counted, not kept
 }
 
-func follow(t *testing.T, client agentproto.AgentClient, id string, from uint64) *follower {
+func follow(t testing.TB, client agentproto.AgentClient, id string, from uint64) *follower {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stream, err := client.Attach(ctx)
@@ -314,7 +314,7 @@ func (f *follower) wantExit(code int32) {
 	}
 }
 
-func wantOutcome(t *testing.T, got *agentproto.Finish, want agentproto.Outcome) {
+func wantOutcome(t testing.TB, got *agentproto.Finish, want agentproto.Outcome) {
 	t.Helper()
 	if got.GetOutcome() != want {
 		t.Fatalf("it ended with %v, want %v", got, want)
@@ -322,7 +322,7 @@ func wantOutcome(t *testing.T, got *agentproto.Finish, want agentproto.Outcome) 
 }
 
 // eventually waits for something that no channel tells.
-func eventually(t *testing.T, what string, condition func() bool) {
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
 	deadline := time.After(10 * time.Second)
 	for !condition() {

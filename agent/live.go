@@ -215,12 +215,15 @@ func (e *execution) judgeMemory(f *agentproto.Finish) []string {
 // sample tells the server what the script uses now.
 func (e *execution) sample() {
 	now := e.tree.Sample()
-	e.mu.Lock()
-	e.usage = &agentproto.Usage{
+	usage := &agentproto.Usage{
 		CpuUs:         now.CPU.Microseconds(),
 		MemoryBytes:   now.Memory,
 		OutputDropped: e.capture.Dropped(),
 	}
+	// The capture calls wake under its own lock, so nothing of it is called
+	// under this one.
+	e.mu.Lock()
+	e.usage = usage
 	e.mu.Unlock()
 	e.wake()
 }
