@@ -113,7 +113,7 @@ func (h *Handlers) mount(routes []Route) {
 	router := chi.NewRouter()
 	for _, route := range routes {
 		router.Method(route.Method, route.Pattern, h.serve(route))
-		if route.Method == http.MethodGet {
+		if route.Method == http.MethodGet && route.Kind != KindStream {
 			router.Method(http.MethodHead, route.Pattern, h.serve(route))
 		}
 	}

@@ -79,7 +79,7 @@ func TestEveryRouteAdmitsExactlyWhoMay(t *testing.T) {
 		for _, route := range s.Routes() {
 			// On a page of ours, so that who is sent to sign in is sent with the way back.
 			header := http.Header{"Hx-Request": {"true"}, "Hx-Current-Url": {s.server.URL + "/jobs"}}
-			res := v.browser().ask(route, fill(route.Pattern, cronium.NewID().String()), header)
+			res := v.browser().ask(route, fill(t, route.Pattern, cronium.NewID().String()), header)
 			denied := res.StatusCode == http.StatusForbidden || strings.HasPrefix(res.Header.Get("HX-Redirect"), "/signin?next=") ||
 				res.StatusCode == http.StatusUnauthorized && route.Kind != handlers.KindPage
 			if denied == v.allowed(route) || res.StatusCode >= 500 {
@@ -104,8 +104,8 @@ func TestAnotherWorkspacesIDsAreAnsweredLikeUnknownOnes(t *testing.T) {
 			continue
 		}
 		kind := kindOf(t, route.Pattern)
-		theirs := b.ask(route, fill(route.Pattern, foreign[kind]), nil)
-		unknown := b.ask(route, fill(route.Pattern, cronium.NewID().String()), nil)
+		theirs := b.ask(route, fill(t, route.Pattern, foreign[kind]), nil)
+		unknown := b.ask(route, fill(t, route.Pattern, cronium.NewID().String()), nil)
 		name := route.Method + " " + route.Pattern
 		if theirs.StatusCode != unknown.StatusCode || plain(theirs.text) != plain(unknown.text) {
 			t.Errorf("%s tells another workspace's id from an unknown one: %s and %s\n%s\n%s", name, theirs.Status, unknown.Status, theirs.text, unknown.text)
@@ -114,7 +114,7 @@ func TestAnotherWorkspacesIDsAreAnsweredLikeUnknownOnes(t *testing.T) {
 			t.Errorf("%s of an unknown id: %s", name, unknown.Status)
 		}
 		if route.Method == http.MethodGet {
-			if res := b.ask(route, fill(route.Pattern, mine[kind]), nil); res.StatusCode != http.StatusOK {
+			if res := b.ask(route, fill(t, route.Pattern, mine[kind]), nil); res.StatusCode != http.StatusOK {
 				t.Errorf("%s of our own: %s\n%s", name, res.Status, res.text)
 			}
 		}
@@ -135,7 +135,7 @@ func TestWhatIsNotAnIDIsNotFound(t *testing.T) {
 			"..", ".", "%2e%2e", "%2e%2e%2f" + id, "%252e%252e", "..%2f..%2fetc%2fpasswd", "..%5c" + id, strings.ToUpper(id) + ".", id + "%00", id + "%2f", id + "%20",
 			"{" + id + "}", "urn:uuid:" + id, strings.ReplaceAll(id, "-", ""), "'%20OR%20'1'='1", id + "'", "%ff", "-1", "0", strings.Repeat("a", 3000),
 		} {
-			res := b.ask(route, fill(route.Pattern, spelling), nil)
+			res := b.ask(route, fill(t, route.Pattern, spelling), nil)
 			wrongForm := route.Method != http.MethodGet && res.StatusCode == http.StatusUnprocessableEntity
 			if res.StatusCode != http.StatusNotFound && !wrongForm {
 				t.Errorf("%s %s with the id %.60s: %s", route.Method, route.Pattern, spelling, res.Status)
@@ -153,9 +153,9 @@ func TestNoChangingRouteObeysAnotherSite(t *testing.T) {
 		if route.Method == http.MethodGet {
 			continue
 		}
-		path := fill(route.Pattern, "x")
+		path := fill(t, route.Pattern, "x")
 		if strings.Contains(route.Pattern, "{id}") {
-			path = fill(route.Pattern, known[kindOf(t, route.Pattern)])
+			path = fill(t, route.Pattern, known[kindOf(t, route.Pattern)])
 		}
 		for _, header := range []http.Header{
 			{"Origin": {"https://evil.example"}}, {"Origin": {"null"}}, {"Sec-Fetch-Site": {"cross-site"}}, {"Sec-Fetch-Site": {"same-site"}},
@@ -182,9 +182,9 @@ func TestEveryAnswerCarriesTheHeadersThatGuardIt(t *testing.T) {
 			if route.Method != http.MethodGet {
 				continue
 			}
-			path := fill(route.Pattern, "x")
+			path := fill(t, route.Pattern, "x")
 			if strings.Contains(route.Pattern, "{id}") {
-				path = fill(route.Pattern, known[kindOf(t, route.Pattern)])
+				path = fill(t, route.Pattern, known[kindOf(t, route.Pattern)])
 			}
 			res := b.ask(route, path, nil)
 			for name, want := range map[string]string{
@@ -222,9 +222,9 @@ func TestNamesAreShownAsText(t *testing.T) {
 		if route.Method != http.MethodGet || route.Kind != handlers.KindPage {
 			continue
 		}
-		path := fill(route.Pattern, "x")
+		path := fill(t, route.Pattern, "x")
 		if strings.Contains(route.Pattern, "{id}") {
-			path = fill(route.Pattern, known[kindOf(t, route.Pattern)])
+			path = fill(t, route.Pattern, known[kindOf(t, route.Pattern)])
 		}
 		res := b.ask(route, path, nil)
 		if strings.Contains(res.text, "<script>alert(1)") || strings.Contains(res.text, "<img src=x") {
@@ -285,8 +285,13 @@ func (b *browser) ask(route handlers.Route, path string, header http.Header) ans
 
 // fill puts an id into a pattern, and something that exists nowhere or is the
 // first of its kind into its other parts.
-func fill(pattern, id string) string {
-	return strings.NewReplacer("{id}", id, "{n}", "1", "{number}", "1", "*", "nothing").Replace(pattern)
+func fill(t *testing.T, pattern, id string) string {
+	t.Helper()
+	path := strings.NewReplacer("{id}", "\x00", "{n}", "1", "{number}", "1", "*", "nothing").Replace(pattern)
+	if strings.ContainsAny(path, "{}") {
+		t.Fatalf("the walk does not know all parts of %s: teach fill what to put there", pattern)
+	}
+	return strings.ReplaceAll(path, "\x00", id)
 }
 
 var (

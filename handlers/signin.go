@@ -63,8 +63,6 @@ func (h *Handlers) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := h.Auth.End(w, r, requestOf(r).secure); err != nil {
 		return err
 	}
-	// Also what the browser has kept of our pages.
-	w.Header().Set("Clear-Site-Data", `"cache"`)
 	return redirect(w, r, "/signin")
 }
 

@@ -16,22 +16,22 @@ import (
 
 // databaseFlags say where the database is.
 type databaseFlags struct {
-	Data        string `env:"CRONIUM_DATA" default:"${data}" placeholder:"DIR" help:"Folder for keys and, without --database-url, the database. It is made when it does not exist."`
+	Data        string `env:"CRONIUM_DATA" default:"${data}" placeholder:"DIR" help:"Folder for keys and, without --database-url, the database, made when it does not exist. Here ${default}."`
 	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL 14 or newer: postgres://user:password@host/database. Without it Cronium runs one of its own in the data folder."`
 }
 
 // serveCommand is the configuration of a server process.
 type serveCommand struct {
 	databaseFlags
-	Listen         string   `env:"CRONIUM_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address and port of the pages and the API. Port 0 takes a free one."`
+	Listen         string   `env:"CRONIUM_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address and port of the pages and the API. Port 0 takes a free one. Without it ${default}."`
 	URL            string   `env:"CRONIUM_URL" placeholder:"URL" help:"How browsers reach this server, if not by its listen address: https://cronium.example."`
 	TLSCert        string   `name:"tls-cert" env:"CRONIUM_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM). With --tls-key the server speaks HTTPS and HTTP/2."`
 	TLSKey         string   `name:"tls-key" env:"CRONIUM_TLS_KEY" placeholder:"FILE" help:"The certificate's key (PEM)."`
 	TrustedProxies []string `name:"trusted-proxy" env:"CRONIUM_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
-	MaxRuns        int      `name:"max-runs" env:"CRONIUM_MAX_RUNS" default:"16" placeholder:"N" help:"Executions at once in this process, 1 to 1000."`
+	MaxRuns        int      `name:"max-runs" env:"CRONIUM_MAX_RUNS" default:"16" placeholder:"N" help:"Executions at once in this process, 1 to 1000. Without it ${default}."`
 	Engine         string   `env:"CRONIUM_ENGINE" placeholder:"ADDRESS" help:"Address of the container engine, like unix:///var/run/docker.sock. Without it DOCKER_HOST or the usual socket."`
-	Image          string   `env:"CRONIUM_IMAGE" default:"cronium-runtime:latest" placeholder:"IMAGE" help:"Image of events that name none."`
-	Pool           int      `env:"CRONIUM_POOL" default:"8" placeholder:"N" help:"Containers kept ready at most, 0 to 200."`
+	Image          string   `env:"CRONIUM_IMAGE" default:"cronium-runtime:latest" placeholder:"IMAGE" help:"Image of events that name none. Without it ${default}."`
+	Pool           int      `env:"CRONIUM_POOL" default:"8" placeholder:"N" help:"Containers kept ready at most, 0 to 200. Without it ${default}."`
 	DNS            []string `name:"dns" env:"CRONIUM_DNS" placeholder:"ADDRESS" help:"Name servers for containers with internet access. Without it the host's public ones."`
 	Agent          string   `env:"CRONIUM_AGENT" placeholder:"FILE" help:"The cronium-agent binary for containers. Without it the one beside this program."`
 	ProcessTarget  bool     `name:"process-target" env:"CRONIUM_PROCESS_TARGET" help:"Let events run on this machine without isolation. For development only: every script can then read this server's data."`
@@ -88,6 +88,15 @@ func (d *databaseFlags) problems() cronium.Problems {
 			"must be like postgres://user:password@host:5432/database") // not shown: it holds a password
 	}
 	return p
+}
+
+// origin is --url as browsers name it in the header Origin; "" without --url.
+func (c *serveCommand) origin() string {
+	u, err := url.Parse(c.URL)
+	if err != nil || c.URL == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }
 
 func (c *serveCommand) proxies() auth.Proxies {

@@ -142,7 +142,7 @@ func (c *serveCommand) handler(s *store.Store, hub *live.Hub, engine *jobs.Engin
 	}
 	return handlers.New(handlers.Config{
 		Store: s, Auth: people, Engine: engine, Hub: hub, Containers: containers, Log: log, Version: version,
-		Static: files, Proxies: c.proxies(), Started: started, ProcessTarget: c.ProcessTarget,
+		Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget,
 	}), people, nil
 }
 
