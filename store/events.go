@@ -87,32 +87,16 @@ func (s *Store) EventCount(ctx context.Context, workspace cronium.ID) (int, erro
 	return count, mapError(err, "count events")
 }
 
-// UpdateEvent changes what is not in a version: name and description.
-func (s *Store) UpdateEvent(ctx context.Context, workspace, id cronium.ID, name, description string) (*cronium.Event, error) {
-	var e cronium.Event
-	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
-			return err
-		}
-		if err := cronium.ValidateEvent(name, description, e.Type).Err("The event"); err != nil {
-			return err
-		}
-		e.Name, e.Description = name, description
-		err := tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, updated_at = now()
-			WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`, workspace, id, name, description).Scan(&e.UpdatedAt)
-		return nameTaken(err, name)
-	})
-	if err != nil {
-		return nil, mapError(err, "change event")
-	}
-	return &e, nil
+// EventChange is what ChangeEvent changes; what is nil or "" stays as it is.
+type EventChange struct {
+	Name        *string
+	Description *string
+	Status      cronium.EventStatus
 }
 
-// lockedEvent reads an event that nobody else changes until the transaction
-// ends. Jobs that are accepted meanwhile do not wait.
-func lockedEvent(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID, e *cronium.Event) error {
-	return tx.QueryRow(ctx, `SELECT `+eventColumns+` FROM events e WHERE e.workspace_id = $1 AND e.id = $2 FOR NO KEY UPDATE`, workspace, id).
-		Scan(scanEvent(e)...)
+// UpdateEvent changes what is not in a version: name and description.
+func (s *Store) UpdateEvent(ctx context.Context, workspace, id cronium.ID, name, description string) (*cronium.Event, error) {
+	return s.ChangeEvent(ctx, workspace, id, EventChange{Name: &name, Description: &description})
 }
 
 // SetEventStatus activates, pauses, archives or brings back an event, as
@@ -123,23 +107,57 @@ func (s *Store) SetEventStatus(ctx context.Context, workspace, id cronium.ID, st
 	if err := problems.Err("The status"); err != nil {
 		return nil, err
 	}
+	return s.ChangeEvent(ctx, workspace, id, EventChange{Status: status})
+}
+
+// ChangeEvent changes what is not in a version, all of it or nothing.
+func (s *Store) ChangeEvent(ctx context.Context, workspace, id cronium.ID, change EventChange) (*cronium.Event, error) {
 	var e cronium.Event
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil || e.Status == status {
+		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
 			return err
 		}
-		if !e.Status.CanBecome(status) {
-			return cronium.Errorf(cronium.CodeConflict, "The event is %s and cannot become %s; it can become %v.", e.Status, status, e.Status.Next())
+		if err := change.apply(&e); err != nil {
+			return err
 		}
-		e.Status = status
-		err := tx.QueryRow(ctx, `UPDATE events SET status = $3, updated_at = now()
-			WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`, workspace, id, status).Scan(&e.UpdatedAt)
+		err := tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, status = $5, updated_at = now()
+			WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`, workspace, id, e.Name, e.Description, e.Status).Scan(&e.UpdatedAt)
 		return nameTaken(err, e.Name)
 	})
 	if err != nil {
-		return nil, mapError(err, "change the event's status")
+		return nil, mapError(err, "change event")
 	}
 	return &e, nil
+}
+
+// apply changes the event in memory, where the rules allow it.
+func (c EventChange) apply(e *cronium.Event) error {
+	if c.Name != nil {
+		e.Name = *c.Name
+	}
+	if c.Description != nil {
+		e.Description = *c.Description
+	}
+	problems := cronium.ValidateEvent(e.Name, e.Description, e.Type)
+	problems.Add(c.Status == "" || c.Status.Valid(), "status", "must be DRAFT, ACTIVE, PAUSED or ARCHIVED")
+	if err := problems.Err("The event"); err != nil {
+		return err
+	}
+	if c.Status == "" {
+		return nil
+	}
+	if !e.Status.CanBecome(c.Status) {
+		return cronium.Errorf(cronium.CodeConflict, "The event is %s and cannot become %s; it can become %v.", e.Status, c.Status, e.Status.Next())
+	}
+	e.Status = c.Status
+	return nil
+}
+
+// lockedEvent reads an event that nobody else changes until the transaction
+// ends. Jobs that are accepted meanwhile do not wait.
+func lockedEvent(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID, e *cronium.Event) error {
+	return tx.QueryRow(ctx, `SELECT `+eventColumns+` FROM events e WHERE e.workspace_id = $1 AND e.id = $2 FOR NO KEY UPDATE`, workspace, id).
+		Scan(scanEvent(e)...)
 }
 
 // DeleteEvent removes an event and its versions for good. Only an event that is

@@ -104,6 +104,32 @@ func TestASaveOnTopOfAnUnseenVersionSaysWhoSavedWhat(t *testing.T) {
 	}
 }
 
+func TestAReplacementIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	e := f.create(t, "a")
+	f.create(t, "taken")
+	content := cronium.NewContent(cronium.EventBash)
+	replace := func(base int, name string, content cronium.Content) error {
+		_, err := f.ReplaceEvent(f.ctx, f.workspace, e.ID, base, Replacement{Name: name, Description: "new", Content: content, Note: "n", Author: ann})
+		return err
+	}
+	wantCode(t, replace(1, "Taken", content), cronium.CodeConflict, "already an event named")
+	wantCode(t, replace(0, "b", content), cronium.CodeConflict, "saved version 1")
+	bad := content
+	bad.Limits.CPUs = 0
+	wantCode(t, replace(1, "", bad), cronium.CodeInvalid, "limits.cpus", "name")
+	if got, err := f.Event(f.ctx, f.workspace, e.ID); err != nil || got.Version != 1 || got.Description != "" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if err := replace(1, "b", content); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := f.Event(f.ctx, f.workspace, e.ID); err != nil || got.Version != 2 || got.Name != "b" || got.Description != "new" {
+		t.Fatalf("%+v, %v", got, err)
+	}
+}
+
 func TestOfTwoSavesAtOnceOneWins(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -39,21 +39,10 @@ func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, ba
 	var version *cronium.EventVersion
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
 		var e cronium.Event
-		if err := lockedEvent(ctx, tx, workspace, event, &e); err != nil {
-			return err
+		err := lockedEvent(ctx, tx, workspace, event, &e)
+		if err == nil {
+			version, err = saveOnTop(ctx, tx, &e, base, content, note, author)
 		}
-		if e.Status == cronium.EventArchived {
-			return cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you change it.")
-		}
-		if e.Version != base {
-			return savedSince(ctx, tx, workspace, &e, base)
-		}
-		var err error
-		if version, err = insertVersion(ctx, tx, workspace, event, e.Version+1, content, note, author); err != nil {
-			return err
-		}
-		_, err = tx.Exec(ctx, `UPDATE events SET version = $3, concurrency = $4, updated_at = now() WHERE workspace_id = $1 AND id = $2`,
-			workspace, event, version.Number, content.Concurrency)
 		return err
 	})
 	if err != nil {
@@ -62,15 +51,65 @@ func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, ba
 	return version, nil
 }
 
+// saveOnTop makes content the new current version of a locked event.
+func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, content cronium.Content, note string, author Author) (*cronium.EventVersion, error) {
+	if e.Status == cronium.EventArchived {
+		return nil, cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you change it.")
+	}
+	if e.Version != base {
+		return nil, savedSince(ctx, tx, e, base)
+	}
+	version, err := insertVersion(ctx, tx, e.WorkspaceID, e.ID, e.Version+1, content, note, author)
+	if err != nil {
+		return nil, err
+	}
+	e.Version = version.Number
+	err = tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, version = $5, concurrency = $6, updated_at = now()
+		WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`,
+		e.WorkspaceID, e.ID, e.Name, e.Description, e.Version, content.Concurrency).Scan(&e.UpdatedAt)
+	return version, nameTaken(err, e.Name)
+}
+
+// Replacement is all that can be changed of an event at once.
+type Replacement struct {
+	Name        string
+	Description string
+	Content     cronium.Content
+	Note        string
+	Author      Author
+}
+
+// ReplaceEvent changes name, description and content together, as a new version
+// on top of base, like SaveVersion.
+func (s *Store) ReplaceEvent(ctx context.Context, workspace, id cronium.ID, base int, r Replacement) (*cronium.Event, error) {
+	var e cronium.Event
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
+			return err
+		}
+		e.Name, e.Description = r.Name, r.Description
+		problems := append(cronium.ValidateEvent(e.Name, e.Description, e.Type), validateVersion(&r.Content, r.Note)...)
+		if err := problems.Err("The event"); err != nil {
+			return err
+		}
+		_, err := saveOnTop(ctx, tx, &e, base, r.Content, r.Note, r.Author)
+		return err
+	})
+	if err != nil {
+		return nil, mapError(err, "replace event")
+	}
+	return &e, nil
+}
+
 // savedSince is the conflict of an author who has not seen the newest version.
-func savedSince(ctx context.Context, tx pgx.Tx, workspace cronium.ID, e *cronium.Event, base int) error {
+func savedSince(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int) error {
 	if base > e.Version {
 		return cronium.Errorf(cronium.CodeConflict, "There is no version %d; the current one is %d.", base, e.Version)
 	}
 	var name, note string
 	var at time.Time
 	err := tx.QueryRow(ctx, `SELECT author_name, note, created_at FROM event_versions WHERE workspace_id = $1 AND event_id = $2 AND number = $3`,
-		workspace, e.ID, e.Version).Scan(&name, &note, &at)
+		e.WorkspaceID, e.ID, e.Version).Scan(&name, &note, &at)
 	if err != nil {
 		return err
 	}
