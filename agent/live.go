@@ -16,6 +16,9 @@ const (
 	// leftoverWait is how long processes that the script has left behind may
 	// still write, so that the last lines of `… | tee` are not lost.
 	leftoverWait = 500 * time.Millisecond
+	// pipeMoment is how long the reading of the last output takes when nothing
+	// else holds the pipes.
+	pipeMoment = 10 * time.Millisecond
 	// pipeWait is how long the pipes may stay open when nothing of the script
 	// is left: something outside must hold them.
 	pipeWait = time.Second
@@ -130,7 +133,9 @@ func (e *execution) kill(limits *agentproto.Limits) {
 func (e *execution) cleanUp(reason stopReason) (left int) {
 	ctx, cancel := context.WithTimeout(context.Background(), e.limit(e.manifest.GetLimits().GetCleanupMs(), defaultCleanup))
 	defer cancel()
-	if reason == stopNone && e.tree.Left() > 0 {
+	// Mostly the pipes end with the main process. A look at all processes of
+	// the machine is only worth its time when they do not.
+	if reason == stopNone && !waitFor(e.capture.Done(), pipeMoment) && e.tree.Left() > 0 {
 		waitFor(e.capture.Done(), leftoverWait)
 	}
 	left = e.tree.Kill(ctx)
@@ -143,12 +148,16 @@ func (e *execution) cleanUp(reason stopReason) (left int) {
 	return left
 }
 
-func waitFor(done <-chan struct{}, limit time.Duration) {
+// waitFor waits for a channel to be closed, for at most limit, and tells
+// whether it was.
+func waitFor(done <-chan struct{}, limit time.Duration) bool {
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {
 	case <-done:
+		return true
 	case <-timer.C:
+		return false
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // proc is one process as /proc shows it.
@@ -23,7 +25,7 @@ func scan() map[int]proc {
 	}
 	defer dir.Close()
 	names, _ := dir.Readdirnames(-1)
-	all := make(map[int]proc, len(names)/2)
+	all := make(map[int]proc, len(names))
 	buf := make([]byte, 1024)
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
@@ -38,14 +40,16 @@ func scan() map[int]proc {
 }
 
 // readProc reads /proc/PID/stat; false if there is no such process (any more).
+// It is called for every process of the machine at the end of every script, so
+// it goes to the system without os.File in between.
 func readProc(pid int, buf []byte) (proc, bool) {
-	f, err := os.Open("/proc/" + strconv.Itoa(pid) + "/stat")
+	fd, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/stat", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return proc{}, false
 	}
-	defer f.Close()
-	n, err := f.Read(buf)
-	if err != nil {
+	n, err := unix.Read(fd, buf)
+	unix.Close(fd)
+	if err != nil || n <= 0 {
 		return proc{}, false
 	}
 	// The name in parentheses may itself hold spaces and parentheses.
