@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -50,6 +51,7 @@ type Backend struct {
 	networks *networks
 	images   *images
 	pool     *pool
+	starts   chan struct{} // a place for each container being started
 
 	mu    sync.Mutex
 	taken map[string]time.Time // when a container that is not destroyed was given out, by id
@@ -63,7 +65,11 @@ func New(config Config) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{config: config, engine: e, taken: map[string]time.Time{}}
+	b := &Backend{
+		config: config, engine: e, taken: map[string]time.Time{},
+		// More at once than there are processors only makes each take longer.
+		starts: make(chan struct{}, runtime.NumCPU()+1),
+	}
 	b.agent, err = newAgentVolume(e, config.Agent, b.labels("helper", nil))
 	if err != nil {
 		return nil, err
@@ -155,9 +161,15 @@ func (b *Backend) tryMake(ctx context.Context, s shape, labels map[string]string
 	labels = maps.Clone(labels)
 	labels[labelTarget] = target
 	plan := s.plan(serveCommand(target, b.config.Key), volume, labels)
-	plan.readOnly = image.volumes
+	plan.declared = image.volumes
 	if plan.network, plan.dns, err = b.networks.ensure(ctx, s.network, s.image); err != nil {
 		return nil, err
+	}
+	select {
+	case b.starts <- struct{}{}:
+		defer func() { <-b.starts }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for other containers to be started: %w", ctx.Err())
 	}
 	id, err := b.engine.create(ctx, plan)
 	if err != nil {

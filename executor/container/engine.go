@@ -50,7 +50,7 @@ type plan struct {
 	network      string // the engine's network mode
 	dns          []string
 	volume       string   // of the agent, at agentDir
-	readOnly     []string // folders of the image that it declares as volumes
+	declared     []string // folders that the image declares as volumes
 	writable     bool     // the volume is mounted to be filled
 	tmpfs        map[string]string
 	memory       int64 // bytes, swap included; 0 = no limit
@@ -149,16 +149,19 @@ func (e *engine) create(ctx context.Context, p plan) (id string, err error) {
 	return made.ID, err
 }
 
-// mounts are the agent's volume and, read-only, what the image declares as
-// volumes: left to the engine those would be writable and without bound.
+// mounts are the agent's volume and, in bounded memory, what the image declares
+// as volumes: those the engine would put on its disk, without bound.
 func (p plan) mounts() []mount.Mount {
 	all := []mount.Mount{{
 		Type: mount.TypeVolume, Source: p.volume, Target: agentDir, ReadOnly: !p.writable,
 		VolumeOptions: &mount.VolumeOptions{NoCopy: true},
 	}}
-	for _, folder := range p.readOnly {
+	for _, folder := range p.declared {
 		if _, ours := p.tmpfs[folder]; !ours && folder != agentDir {
-			all = append(all, mount.Mount{Type: mount.TypeVolume, Target: folder, ReadOnly: true})
+			all = append(all, mount.Mount{
+				Type: mount.TypeTmpfs, Target: folder,
+				TmpfsOptions: &mount.TmpfsOptions{SizeBytes: tempBytes, Mode: 0o1777},
+			})
 		}
 	}
 	return all
@@ -247,7 +250,7 @@ func (e *engine) list(ctx context.Context, label, value string) ([]state, error)
 // imageInfo is what matters of an image.
 type imageInfo struct {
 	id      string   // its digest
-	volumes []string // folders for which the engine would make writable volumes
+	volumes []string // folders that it declares as such
 }
 
 // image gives the image that a name stands for now. It fails with errNoImage.
