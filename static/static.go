@@ -77,7 +77,8 @@ func (s *Files) Names() []string {
 	return names
 }
 
-// joined puts style sheets behind one another, without comments and
+// joined puts style sheets behind one another, each in a layer of its name, so
+// that a later one wins whatever its selectors; without comments and
 // indentation.
 func joined(names ...string) ([]byte, error) {
 	var all bytes.Buffer
@@ -86,6 +87,7 @@ func joined(names ...string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read front-end files: %w", err)
 		}
+		fmt.Fprintf(&all, "@layer %s{", name)
 		text := string(body)
 		for {
 			before, rest, found := strings.Cut(text, "/*")
@@ -97,6 +99,7 @@ func joined(names ...string) ([]byte, error) {
 			}
 			_, text, _ = strings.Cut(rest, "*/")
 		}
+		all.WriteString("}\n")
 	}
 	return all.Bytes(), nil
 }

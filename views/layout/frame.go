@@ -23,6 +23,7 @@ type Frame struct {
 	Notices   []Notice           // shown on every page: what must not be forgotten
 	Said      string             // what just happened: "Version 15 is saved."
 	Modules   []string           // scripts of this page alone: "js/log.js"
+	Styles    []string           // style sheets of this page alone: "vendor/ace/css/ace.css"
 	Live      string             // address of the page's live stream; "" = none
 	Assets    *static.Files
 }
