@@ -115,6 +115,9 @@ func serve(ctx context.Context, args []string, version string) error {
 	if err := keepToItself(); err != nil {
 		return err
 	}
+	if config.Single {
+		holdThreads(spareThreads)
+	}
 	config.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	a, err := agent.New(config)
 	if err != nil {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/docker/docker/api/types"
 	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
@@ -361,7 +360,8 @@ type event struct {
 func (e *engine) events(ctx context.Context, connected func(), seen func(event)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if _, err := e.client.Ping(ctx); err != nil {
+	// The version is agreed on first, because Events reads it without a lock.
+	if _, err := e.client.ServerVersion(ctx); err != nil {
 		return fail(err, "ask the engine whether it answers")
 	}
 	messages, failed := e.client.Events(ctx, events.ListOptions{Filters: filters.NewArgs(
@@ -388,14 +388,11 @@ func (e *engine) versions(ctx context.Context) (versions, error) {
 	if err != nil {
 		return versions{}, fail(err, "ask the engine for its version")
 	}
-	return versions{engine: v.Version, api: e.client.ClientVersion(), runc: runcOf(v)}, nil
-}
-
-func runcOf(v types.Version) string {
+	said := versions{engine: v.Version, api: e.client.ClientVersion()}
 	for _, c := range v.Components {
 		if c.Name == "runc" {
-			return c.Version
+			said.runc = c.Version
 		}
 	}
-	return ""
+	return said, nil
 }
