@@ -8,14 +8,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -215,7 +214,7 @@ type follower struct {
 	cancel  context.CancelFunc
 	offset  uint64
 	output  []byte
-	streams map[agentproto.Stream][]byte
+	streams []agentproto.Stream // of each byte of output
 	records int
 	started bool
 	finish  *agentproto.Finish
@@ -232,7 +231,7 @@ func follow(t testing.TB, client agentproto.AgentClient, id string, from uint64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &follower{t: t, stream: stream, cancel: cancel, offset: from, streams: map[agentproto.Stream][]byte{}}
+	f := &follower{t: t, stream: stream, cancel: cancel, offset: from}
 	stream.Send(&agentproto.AttachRequest{Part: &agentproto.AttachRequest_Open{
 		Open: &agentproto.AttachOpen{ExecutionId: id, FromOffset: from},
 	}})
@@ -256,11 +255,12 @@ func (f *follower) next() error {
 		f.records++
 		if !f.ignore {
 			f.output = append(f.output, part.Output.GetData()...)
-			stream := part.Output.GetStream()
-			f.streams[stream] = append(f.streams[stream], part.Output.GetData()...)
+			for range part.Output.GetData() {
+				f.streams = append(f.streams, part.Output.GetStream())
+			}
 		}
 		if !f.quiet {
-			f.stream.Send(&agentproto.AttachRequest{Part: &agentproto.AttachRequest_Acknowledge{Acknowledge: f.offset}})
+			f.acknowledge(int(f.offset))
 		}
 	case *agentproto.AttachResponse_Call:
 		if f.answer != nil {
@@ -284,6 +284,22 @@ func (f *follower) until(what string, condition func() bool) {
 	}
 }
 
+// of is the output of one stream.
+func (f *follower) of(stream agentproto.Stream) []byte {
+	var only []byte
+	for i, b := range f.output {
+		if f.streams[i] == stream {
+			only = append(only, b)
+		}
+	}
+	return only
+}
+
+// acknowledge tells that all before an offset is stored.
+func (f *follower) acknowledge(offset int) {
+	f.stream.Send(&agentproto.AttachRequest{Part: &agentproto.AttachRequest_Acknowledge{Acknowledge: uint64(offset)}})
+}
+
 func (f *follower) untilOutput(text string) {
 	f.t.Helper()
 	f.until(fmt.Sprintf("output %q", text), func() bool { return bytes.Contains(f.output, []byte(text)) })
@@ -295,6 +311,67 @@ func (f *follower) end() *agentproto.Finish {
 	f.until("the end", func() bool { return f.finish != nil })
 	f.cancel()
 	return f.finish
+}
+
+// on is the same machine for a subtest.
+func (m *machine) on(t testing.TB) *machine {
+	other := *m
+	other.t = t
+	return &other
+}
+
+func (m *machine) signal(id string, stop agentproto.Stop) {
+	m.t.Helper()
+	if _, err := m.client().Signal(m.t.Context(), &agentproto.SignalRequest{ExecutionId: id, Stop: stop}); err != nil {
+		m.t.Fatalf("signal: %v", err)
+	}
+}
+
+func (m *machine) info(client agentproto.AgentClient) *agentproto.InfoResponse {
+	m.t.Helper()
+	info, err := client.Info(m.t.Context(), &agentproto.InfoRequest{})
+	if err != nil {
+		m.t.Fatalf("info: %v", err)
+	}
+	return info
+}
+
+// terminate is SIGTERM.
+func (m *machine) terminate() {
+	m.t.Helper()
+	if err := m.process.Process.Signal(syscall.SIGTERM); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// touch makes a file in a job's work directory.
+func (m *machine) touch(j *job, name string) {
+	m.t.Helper()
+	if err := os.WriteFile(filepath.Join(m.path("work"), j.ExecutionId, name), nil, 0o600); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// state asks List for an execution, nil if it is not there.
+func (m *machine) state(client agentproto.AgentClient, id string) *agentproto.ExecutionState {
+	m.t.Helper()
+	list, err := client.List(m.t.Context(), &agentproto.ListRequest{})
+	if err != nil {
+		m.t.Fatalf("list: %v", err)
+	}
+	for _, state := range list.GetExecutions() {
+		if state.GetExecutionId() == id {
+			return state
+		}
+	}
+	return nil
+}
+
+func (m *machine) waitFinished(client agentproto.AgentClient, id string) {
+	m.t.Helper()
+	eventually(m.t, "the end", func() bool {
+		return m.state(client, id).GetPhase() == agentproto.Phase_PHASE_FINISHED
+	})
 }
 
 // run starts a job and follows it to its end.
@@ -345,5 +422,3 @@ func running(text string) bool {
 	}
 	return false
 }
-
-func isEnd(err error) bool { return errors.Is(err, io.EOF) }

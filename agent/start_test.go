@@ -13,10 +13,10 @@ func TestScriptRunsAndItsOutputAndEndArrive(t *testing.T) {
 	j.add("greeting", "hello\n")
 	f := m.run(j)
 	f.wantExit(7)
-	if got := string(f.streams[agentproto.Stream_STREAM_STDOUT]); got != "out\nhello\n" {
+	if got := string(f.of(agentproto.Stream_STREAM_STDOUT)); got != "out\nhello\n" {
 		t.Errorf("standard output is %q", got)
 	}
-	if got := string(f.streams[agentproto.Stream_STREAM_STDERR]); got != "err\n" {
+	if got := string(f.of(agentproto.Stream_STREAM_STDERR)); got != "err\n" {
 		t.Errorf("standard error is %q", got)
 	}
 	if !f.started || f.finish.GetOutputBytes() != 14 {

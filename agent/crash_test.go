@@ -1,0 +1,187 @@
+package agent_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"cronium.dev/agent/manifest"
+	agentproto "cronium.dev/agent/proto"
+)
+
+func TestAgentThatWasKilledReportsItsExecutionsAsLostAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	word := secretWord()
+	lost := script("bash", `bash nap & setsid bash nap & cronium output '"kept"'; echo before; bash nap`)
+	lost.add("nap", "exec -a "+word+" sleep 300")
+	ended := script("bash", "echo done; exit 6")
+	m.mustStart(client, ended)
+	m.waitFinished(client, ended.ExecutionId)
+	m.mustStart(client, lost)
+	f := follow(t, client, lost.ExecutionId, 0)
+	f.quiet = true
+	f.untilOutput("before")
+	instance := m.info(client).GetInstance()
+
+	m.kill()
+	m.start()
+	client = m.client()
+	if got := m.info(client).GetInstance(); got != instance {
+		t.Errorf("instance %q became %q over the same spool", instance, got)
+	}
+	f = follow(t, client, lost.ExecutionId, 0)
+	f.end()
+	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_LOST)
+	if string(f.output) != "before\n" || string(f.finish.GetOutput()) != `"kept"` || f.finish.GetMessage() == "" {
+		t.Errorf("output %q, end %v", f.output, f.finish)
+	}
+	if running(word) {
+		t.Error("a process is left")
+	}
+	f = follow(t, client, ended.ExecutionId, 0)
+	f.end()
+	f.wantExit(6)
+	if string(f.output) != "done\n" {
+		t.Errorf("output of what had ended is %q", f.output)
+	}
+}
+
+func TestScriptIsNotStartedASecondTime(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	counter := m.path("counter")
+	j := script("bash", fmt.Sprintf("echo x >>%s; echo hello", counter))
+	m.mustStart(client, j)
+	state, err := m.startJob(client, j) // while it runs or after
+	if err != nil || state.GetExecutionId() != j.ExecutionId {
+		t.Fatalf("second Start: %v, %v", state, err)
+	}
+	m.waitFinished(client, j.ExecutionId)
+	m.kill()
+	m.start()
+	client = m.client()
+	state, err = m.startJob(client, j)
+	if err != nil || state.GetFinish().GetOutcome() != agentproto.Outcome_OUTCOME_EXITED {
+		t.Errorf("Start after a restart of the agent: %v, %v", state, err)
+	}
+	if _, err := client.Forget(t.Context(), &agentproto.ForgetRequest{ExecutionId: j.ExecutionId}); err != nil {
+		t.Fatal(err)
+	}
+	if m.state(client, j.ExecutionId) != nil {
+		t.Error("it is in the list after Forget")
+	}
+	for range 2 {
+		if _, err = m.startJob(client, j); status.Code(err) != codes.AlreadyExists {
+			t.Errorf("Start after Forget: %v", err)
+		}
+		m.kill()
+		m.start()
+		client = m.client()
+	}
+	if text, _ := os.ReadFile(counter); string(text) != "x\n" {
+		t.Errorf("it ran %d times", strings.Count(string(text), "x"))
+	}
+}
+
+func TestStartsOfOneExecutionAtTheSameTimeStartItOnce(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	counter := m.path("counter")
+	j := script("bash", fmt.Sprintf("echo x >>%s", counter))
+	signed, err := manifest.Sign(m.key, j.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const starts = 8
+	results := make(chan error, starts)
+	for range starts {
+		client := m.client()
+		go func() {
+			_, err := send(t.Context(), client, signed, j.contents)
+			results <- err
+		}()
+	}
+	for range starts {
+		if err := <-results; err != nil {
+			t.Errorf("start: %v", err)
+		}
+	}
+	m.waitFinished(m.client(), j.ExecutionId)
+	if text, _ := os.ReadFile(counter); string(text) != "x\n" {
+		t.Errorf("it ran %d times", strings.Count(string(text), "x"))
+	}
+}
+
+func TestForgetRefusesWhatRunsAndAcceptsWhatIsUnknown(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("bash", "sleep 300")
+	m.mustStart(client, j)
+	_, err := client.Forget(t.Context(), &agentproto.ForgetRequest{ExecutionId: j.ExecutionId})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("forget what runs: %v", err)
+	}
+	if _, err := client.Forget(t.Context(), &agentproto.ForgetRequest{ExecutionId: newID()}); err != nil {
+		t.Errorf("forget what is unknown: %v", err)
+	}
+}
+
+func TestTerminatedAgentEndsItsScriptsGently(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("bash", `trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.02; done`)
+	m.mustStart(client, j)
+	f := follow(t, client, j.ExecutionId, 0)
+	f.untilOutput("ready")
+	m.terminate()
+	f.end()
+	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_CANCELLED)
+	if !strings.HasSuffix(string(f.output), "bye\n") || !strings.Contains(f.finish.GetMessage(), "told to end") {
+		t.Errorf("output %q, end %v", f.output, f.finish)
+	}
+	if err := <-m.ended; err != nil {
+		t.Errorf("the agent ended with %v", err)
+	}
+	m.ended <- nil
+	m.start()
+	f = follow(t, m.client(), j.ExecutionId, f.offset)
+	f.end()
+	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_CANCELLED)
+}
+
+func TestSecondAgentOnOneSpoolIsRefused(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.client().Info(t.Context(), &agentproto.InfoRequest{})
+	second := m.on(t)
+	second.start()
+	if err := <-second.ended; err == nil || !strings.Contains(second.stderr.String(), "another agent") {
+		t.Errorf("it ended with %v: %s", err, second.stderr)
+	}
+}
+
+func TestIdleAgentEnds(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t, "--idle-exit", "300ms")
+	client, conn := m.connection()
+	j := script("bash", "sleep 0.4; echo done")
+	m.mustStart(client, j)
+	conn.Close()
+	if err := <-m.ended; err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+	m.ended <- nil
+	m.start()
+	f := follow(t, m.client(), j.ExecutionId, 0)
+	f.end()
+	f.wantExit(0)
+}
