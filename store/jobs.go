@@ -51,6 +51,7 @@ type JobRow struct {
 // JobFilter chooses jobs. Zero fields do not restrict. Before and After are
 // exclusive bounds by id, for paging.
 type JobFilter struct {
+	IDs     []cronium.ID // only these; none = any
 	Status  []cronium.JobStatus
 	Results []cronium.Result
 	EventID *cronium.ID
@@ -69,6 +70,9 @@ func (f JobFilter) where(workspace cronium.ID) (string, []any) {
 	add := func(condition string, value any) {
 		args = append(args, value)
 		conditions = append(conditions, fmt.Sprintf(condition, len(args)))
+	}
+	if len(f.IDs) > 0 {
+		add("j.id = ANY($%d)", f.IDs)
 	}
 	if len(f.Status) > 0 {
 		add("j.status = ANY($%d)", f.Status)
