@@ -33,6 +33,7 @@ type machine struct {
 	dir     string // short, because sockets are in it
 	key     ed25519.PrivateKey
 	flags   []string
+	spool   string // directory
 	process *exec.Cmd
 	ended   chan error
 	stderr  *bytes.Buffer
@@ -50,6 +51,7 @@ func newMachine(t testing.TB, flags ...string) *machine {
 		t.Fatal(err)
 	}
 	m := &machine{t: t, dir: dir, key: key, flags: flags}
+	m.spool = m.path("spool")
 	m.start()
 	t.Cleanup(func() {
 		m.kill()
@@ -66,7 +68,7 @@ func (m *machine) path(name string) string { return filepath.Join(m.dir, name) }
 func (m *machine) arguments() []string {
 	public := m.key.Public().(ed25519.PublicKey)
 	return append([]string{
-		"serve", "--spool", m.path("spool"), "--work", m.path("work"), "--socket", m.path("agent.sock"),
+		"serve", "--spool", m.spool, "--work", m.path("work"), "--socket", m.path("agent.sock"),
 		"--target", target, "--public-key", base64.StdEncoding.EncodeToString(public),
 	}, m.flags...)
 }
