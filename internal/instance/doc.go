@@ -1,0 +1,12 @@
+// Package instance runs real Cronium installations for the fault run and the
+// benchmarks: the built programs, one or more server processes that share a
+// data folder with its embedded PostgreSQL, and a client of their API.
+//
+//	site, err := instance.New(binaries, dir, engine)
+//	server, err := site.Start(ctx)
+//	token, err := site.Token(ctx)
+//	client := instance.NewClient(token, server.Address)
+//
+// Nothing here knows what the servers do inside: it starts, signals and asks
+// them as a person with a shell would.
+package instance
