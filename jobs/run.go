@@ -133,7 +133,11 @@ func (r *run) findPlace(ctx context.Context) error {
 		return err
 	}
 	// Stored even if ctx ends now: the place must not be without a name.
-	err = r.engine.Store.SetPlace(context.WithoutCancel(ctx), r.execution.ID, r.engine.id, r.execution.TargetRef, place.Ref())
+	storing, done := graceful(ctx)
+	defer done()
+	err = r.insist(storing, func(ctx context.Context) error {
+		return r.engine.Store.SetPlace(ctx, r.execution.ID, r.engine.id, r.execution.TargetRef, place.Ref())
+	})
 	if err != nil {
 		r.engine.destroy(place)
 		return err

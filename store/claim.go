@@ -141,10 +141,10 @@ func lockEvent(ctx context.Context, tx pgx.Tx, job cronium.ID) (event cronium.ID
 
 // SetPlace stores where a claimed execution will run, before anything is
 // started there. before is the reference that it replaces, "" for none: a place
-// that was gone before it was used. It fails with ErrNotOwner when the execution
-// was taken over.
+// that was gone before it was used. It may be called again when an answer was
+// lost. It fails with ErrNotOwner when the execution was taken over.
 func (s *Store) SetPlace(ctx context.Context, execution, owner cronium.ID, before, ref string) error {
-	tag, err := s.worker.Exec(ctx, `UPDATE executions SET target_ref = $4 WHERE id = $1 AND owner = $2 AND status = 'PENDING' AND target_ref = $3`, execution, owner, before, ref)
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET target_ref = $4 WHERE id = $1 AND owner = $2 AND status = 'PENDING' AND target_ref IN ($3, $4)`, execution, owner, before, ref)
 	return changedOne(tag.RowsAffected(), err, "store where the execution runs")
 }
 
