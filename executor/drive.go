@@ -21,6 +21,10 @@ const (
 	takenWait = time.Second // after another server has taken the execution over
 )
 
+// agentFailures is how often in a row an agent may answer that something is
+// wrong with itself.
+const agentFailures = 8
+
 // Drive runs one execution to its end: it starts the script (or finds it
 // started), hands what happens to the sink and acknowledges what the sink has
 // stored. A stream that breaks is dialled again until the place is gone.
@@ -37,7 +41,7 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 		return runner.Run(ctx, run, sink)
 	}
 	d := &drive{place: place, run: run, sink: sink, known: run.Started, next: run.From}
-	wait := firstWait
+	wait, failures := firstWait, 0
 	for {
 		d.progress = false
 		finish, err := d.session(ctx)
@@ -58,7 +62,10 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 			return nil, err
 		}
 		if d.progress {
-			wait = firstWait
+			wait, failures = firstWait, 0
+		}
+		if failures++; failures >= agentFailures && agentFailed(err) {
+			return nil, &cronium.Error{Code: cronium.CodeInternal, Message: "The agent failed: " + status.Convert(err).Message() + ".", Err: err}
 		}
 		if status.Code(err) == codes.Aborted {
 			wait = max(wait, takenWait)
@@ -68,6 +75,16 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 		}
 		wait = min(2*wait, longWait)
 	}
+}
+
+// agentFailed tells whether the agent itself gave an error, rather than the
+// stream or the target.
+func agentFailed(err error) bool {
+	switch status.Code(err) {
+	case codes.Internal, codes.DataLoss, codes.ResourceExhausted:
+		return true
+	}
+	return false
 }
 
 // pause waits for d, spread over its last half. False: the context ended.

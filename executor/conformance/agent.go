@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // Agent builds the agent's binary into dir, as it is released, and gives its
@@ -18,7 +20,7 @@ func Agent(dir string) (string, error) {
 }
 
 // Main runs a package's tests with an agent built for them. use is given the
-// path before the first test.
+// path before the first test. A goroutine that the tests left is a failure.
 func Main(m *testing.M, use func(agent string)) int {
 	dir, err := os.MkdirTemp("", "cronium-agent-")
 	if err == nil {
@@ -26,7 +28,12 @@ func Main(m *testing.M, use func(agent string)) int {
 		var agent string
 		if agent, err = Agent(dir); err == nil {
 			use(agent)
-			return m.Run()
+			code := m.Run()
+			if leaked := goleak.Find(); leaked != nil && code == 0 {
+				println(leaked.Error())
+				code = 1
+			}
+			return code
 		}
 	}
 	println("build the agent:", err.Error())

@@ -117,7 +117,13 @@ func TestPoolLivesThroughAnEngineThatWasAway(t *testing.T) {
 	eventually(t, "a container is warm", func() bool { return len(b.pool.ids()) == 1 })
 	old := b.pool.ids()
 	door.shut()
-	eventually(t, "the broken container is not given out", func() bool { return b.Warm(specOf(cronium.NetworkNone)) == nil })
+	eventually(t, "the broken container is not given out", func() bool {
+		p := b.Warm(specOf(cronium.NetworkNone))
+		if p != nil {
+			_ = p.Destroy(t.Context()) // the engine is away
+		}
+		return p == nil
+	})
 	door.unlock(t)
 	eventually(t, "another container is warm", func() bool {
 		for id := range b.pool.ids() {

@@ -101,6 +101,7 @@ func TestSweepRemovesWhatDeadProcessesLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		defer place.Destroy(t.Context())
 		made[name] = idOf(place.Ref())
 	}
 	sweep := func(b bench) int {

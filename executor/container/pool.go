@@ -32,8 +32,9 @@ type pool struct {
 	making   map[shape]int
 	demands  map[shape]*demand
 	rests    map[shape]rest
-	pinned   shape // one is kept whatever the demand
-	creates  int   // Create calls under way
+	dead     []*place // to be removed
+	pinned   shape    // one is kept whatever the demand
+	creates  int      // Create calls under way
 	lastTake time.Time
 	lacking  time.Time // since when containers are missing; zero: none
 }
@@ -83,7 +84,7 @@ func (p *pool) take(s shape) *place {
 		if found.alive() {
 			return found
 		}
-		go p.backend.discard(context.Background(), found.id)
+		p.dead = append(p.dead, found)
 	}
 	return nil
 }
@@ -284,19 +285,22 @@ func (p *pool) status(now time.Time) []Idle {
 	return all
 }
 
-// surplus takes out containers that the demand is not worth any more.
+// surplus takes out dead containers and those that the demand is not worth any
+// more.
 func (p *pool) surplus(now time.Time) []*place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	targets := p.targets(now)
-	return p.extract(func(s shape, i int, _ *place) bool { return i >= targets[s] })
+	extra := append(p.dead, p.extract(func(s shape, i int, _ *place) bool { return i >= targets[s] })...)
+	p.dead = nil
+	return extra
 }
 
 // empty takes out all.
 func (p *pool) empty() []*place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.extract(func(shape, int, *place) bool { return true })
+	return append(p.dead, p.extract(func(shape, int, *place) bool { return true })...)
 }
 
 // drop takes out and removes the idle containers that which names.

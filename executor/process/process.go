@@ -245,10 +245,18 @@ func (p *place) Dial(ctx context.Context) (net.Conn, error) {
 	return stream, nil
 }
 
-// Destroy ends the agent, which ends its script, and removes the folder.
+// Destroy ends the agent, which ends its script, and removes the folder. Should
+// the agent have been killed, what it ran is looked for and killed too.
 func (p *place) Destroy(ctx context.Context) error {
 	if err := p.end(ctx); err != nil {
 		return err
+	}
+	for kill(p.dir) > 0 {
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("end what the agent left: %w", ctx.Err())
+		case <-time.After(5 * time.Millisecond):
+		}
 	}
 	if err := os.RemoveAll(p.dir); err != nil {
 		return fmt.Errorf("remove the folder of an execution: %w", err)
@@ -284,19 +292,4 @@ func (p *place) end(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// startTime is when a process was started, in the kernel's ticks: with the pid
-// it names one process for ever. It is "" for one that has ended.
-func startTime(pid int) string {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return ""
-	}
-	_, rest, _ := strings.Cut(string(stat), ") ") // the name before it may hold anything but this
-	fields := strings.Fields(rest)
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return ""
-	}
-	return fields[19]
 }

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"context"
 	"crypto/ed25519"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -70,30 +72,44 @@ func TestConformance(t *testing.T) {
 
 func TestDestroyEndsTheScriptAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	b, target := newTarget(t)
-	place, sink := target.Place(t), conformance.NewRecorder(t)
-	done := make(chan error, 1)
-	go func() {
-		_, err := executor.Drive(conformance.Context(t), place, conformance.Bash("trap '' TERM; echo $$; while :; do sleep 1; done").Run(target.Key), sink)
-		done <- err
-	}()
-	sink.Wait(conformance.Context(t), "\n")
-	script, err := strconv.Atoi(strings.TrimSpace(sink.Stdout()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	agent := agentPID(t, b, place)
-	if err := place.Destroy(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	<-done
-	for name, pid := range map[string]int{"agent": agent, "script": script} {
-		if startTime(pid) != "" {
-			t.Errorf("the %s runs on", name)
-		}
-	}
-	if left, err := os.ReadDir(b.config.Dir); err != nil || len(left) > 0 {
-		t.Errorf("there is left %v, %v", left, err)
+	for name, before := range map[string]func(*testing.T, *Backend, conformance.Target, executor.Place){
+		"with its agent": func(*testing.T, *Backend, conformance.Target, executor.Place) {},
+		"without": func(t *testing.T, _ *Backend, target conformance.Target, place executor.Place) {
+			target.Kill(t, place)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, target := newTarget(t)
+			place, sink := target.Place(t), conformance.NewRecorder(t)
+			ctx, stop := context.WithCancel(conformance.Context(t))
+			done := make(chan error, 1)
+			go func() {
+				run := conformance.Bash("trap '' TERM; setsid sleep 600 & echo $! $$; while :; do sleep 1; done").Run(target.Key)
+				_, err := executor.Drive(ctx, place, run, sink)
+				done <- err
+			}()
+			sink.Wait(ctx, "\n")
+			var child, script int
+			if _, err := fmt.Sscan(sink.Stdout(), &child, &script); err != nil {
+				t.Fatal(err)
+			}
+			agent := agentPID(t, b, place)
+			stop()
+			<-done
+			before(t, b, target, place)
+			if err := place.Destroy(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for name, pid := range map[string]int{"agent": agent, "script": script, "child": child} {
+				if startTime(pid) != "" {
+					t.Errorf("the %s runs on", name)
+				}
+			}
+			if left, err := os.ReadDir(b.config.Dir); err != nil || len(left) > 0 {
+				t.Errorf("there is left %v, %v", left, err)
+			}
+		})
 	}
 }
 
