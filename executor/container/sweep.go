@@ -23,12 +23,9 @@ func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, op
 	removed, idle := 0, b.pool.ids()
 	var failed error
 	for _, c := range found {
-		switch process := c.labels[labelProcess]; {
-		case process == b.config.Process:
-			if idle[c.id] || b.unsettled(c) {
-				continue
-			}
-		case alive(process):
+		process := c.labels[labelProcess]
+		ours := process == b.config.Process && !idle[c.id] && !b.unsettled(c)
+		if alive(process) && !ours {
 			continue
 		}
 		if open(c.id) {
