@@ -26,6 +26,7 @@ type cli struct {
 	User    userCommand    `cmd:"" help:"Add people, set passwords, list people."`
 	Token   tokenCommand   `cmd:"" help:"Make, list and revoke API tokens."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
+	Doctor  doctorCommand  `cmd:"" help:"Check engine, database, disk, clock and port, and say what to do."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
@@ -42,7 +43,7 @@ func main() {
 	var commands cli
 	command := kong.Parse(&commands, kong.Name("cronium"),
 		kong.Description("Cronium runs scripts on schedules, webhooks and demand, and shows them live."),
-		kong.UsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.ShortUsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Vars{"data": defaultDataDir()})
 	if err := command.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "cronium: "+explain(err))
