@@ -66,15 +66,22 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tails := live.NewTails(hub, s.store, log)
+	t.Cleanup(tails.Close)
 	config := handlers.Config{
-		Engine: engine, Hub: hub, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
+		Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&config)
 	}
 	s.Handlers = handlers.New(config)
 	s.server = httptest.NewServer(s.Handlers)
-	t.Cleanup(s.server.Close)
+	t.Cleanup(func() {
+		s.server.Close()
+		if t.Failed() {
+			t.Log(s.log.troubles())
+		}
+	})
 	return s
 }
 
@@ -231,4 +238,15 @@ func (s *syncBuffer) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.b.String()
+}
+
+// troubles are the lines that tell of an error.
+func (s *syncBuffer) troubles() string {
+	var lines []string
+	for line := range strings.Lines(s.String()) {
+		if strings.Contains(line, `"level":"ERROR"`) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
 }

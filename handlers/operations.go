@@ -41,11 +41,29 @@ func (o *operations) Handle(op *huma.Operation, handle func(huma.Context)) {
 	o.routes = append(o.routes, Route{
 		Method: op.Method, Pattern: op.Path, Permission: permission, Kind: kind, MaxBody: limit,
 		Handle: func(w http.ResponseWriter, r *http.Request) error {
-			handle(humachi.NewContext(op, r, w))
+			handle(inputStatus{humachi.NewContext(op, r, w)})
 			return nil
 		},
 	})
 }
+
+// inputStatus answers every input that is not accepted with 422, also one that
+// is not JSON or not there at all.
+type inputStatus struct{ operationContext }
+
+// operationContext is huma's under a name that does not hide its method Context.
+type operationContext = huma.Context
+
+// SetStatus puts 422 in place of 400.
+func (c inputStatus) SetStatus(status int) {
+	if status == http.StatusBadRequest {
+		status = http.StatusUnprocessableEntity
+	}
+	c.operationContext.SetStatus(status)
+}
+
+// Unwrap leads huma's adapter to the request.
+func (c inputStatus) Unwrap() huma.Context { return c.operationContext }
 
 // ServeHTTP is asked of an adapter and not used: the router serves the table.
 func (o *operations) ServeHTTP(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }

@@ -28,6 +28,7 @@ type Config struct {
 	Auth    *auth.Service
 	Engine  Engine
 	Hub     *live.Hub
+	Tails   *live.Tails
 	Log     *slog.Logger
 	Version string
 	Static  *static.Files
@@ -40,9 +41,15 @@ type Config struct {
 	}
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
+	// Draining ends when the server begins to stop: streams end then, and
+	// /readyz says so. nil never ends.
+	Draining context.Context
 	// Recheck is how often a live stream asks whether its viewer may still see
 	// it; 0 means every 15 s.
 	Recheck time.Duration
+	// Patience is how long a browser may not take what a stream sends to it
+	// before its connection is cut; 0 means 10 s.
+	Patience time.Duration
 }
 
 // Engine runs jobs: *jobs.Engine.
@@ -81,9 +88,10 @@ type Route struct {
 // Handlers is the server's http.Handler.
 type Handlers struct {
 	Config
-	routes []Route
-	router http.Handler
-	csrf   *http.CrossOriginProtection
+	routes  []Route
+	router  http.Handler
+	csrf    *http.CrossOriginProtection
+	metrics http.Handler
 	// peopled is set once it is known that there are people: there are ever after.
 	peopled atomic.Bool
 	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
@@ -95,12 +103,16 @@ func New(config Config) *Handlers {
 	if config.Recheck == 0 {
 		config.Recheck = 15 * time.Second
 	}
+	if config.Patience == 0 {
+		config.Patience = 10 * time.Second
+	}
 	h := &Handlers{Config: config, csrf: http.NewCrossOriginProtection()}
 	if config.Origin != "" {
 		if err := h.csrf.AddTrustedOrigin(config.Origin); err != nil {
 			panic(err)
 		}
 	}
+	h.metrics = newMetrics(h)
 	h.mount(h.table())
 	return h
 }
@@ -129,6 +141,8 @@ func (h *Handlers) table() []Route {
 		h.setupRoutes(),
 		h.signInRoutes(),
 		h.settingsRoutes(),
+		h.apiRoutes(),
+		h.healthRoutes(),
 	)
 }
 

@@ -245,7 +245,11 @@ func (b *browser) ask(route handlers.Route, path string, header http.Header) ans
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, route.Method, b.site.server.URL, strings.NewReader(""))
+	body := ""
+	if route.Kind != handlers.KindPage && route.Method != http.MethodGet {
+		body = "{}"
+	}
+	req, err := http.NewRequestWithContext(ctx, route.Method, b.site.server.URL, strings.NewReader(body))
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -276,20 +280,23 @@ func (b *browser) ask(route handlers.Route, path string, header http.Header) ans
 	if strings.HasPrefix(res.Header.Get("Content-Type"), "text/event-stream") {
 		return answer{res, ""}
 	}
-	body, err := io.ReadAll(res.Body)
+	text, err := io.ReadAll(res.Body)
 	if err != nil {
 		b.t.Fatalf("read %s %s: %v", route.Method, path, err)
 	}
-	return answer{res, string(body)}
+	return answer{res, string(text)}
 }
 
 // fill puts an id into a pattern, and something that exists nowhere or is the
 // first of its kind into its other parts.
 func fill(t *testing.T, pattern, id string) string {
 	t.Helper()
-	path := strings.NewReplacer("{id}", "\x00", "{n}", "1", "{number}", "1", "*", "nothing").Replace(pattern)
+	path := strings.NewReplacer("{id}", "\x00", "{n}", "1", "{number}", "1", "*", "nothing", "/search", "/search?q=x").Replace(pattern)
 	if strings.ContainsAny(path, "{}") {
 		t.Fatalf("the walk does not know all parts of %s: teach fill what to put there", pattern)
+	}
+	if strings.HasSuffix(pattern, "/search") {
+		path += "?q=x"
 	}
 	return strings.ReplaceAll(path, "\x00", id)
 }

@@ -31,6 +31,21 @@ func (f *Follower) Execution() *cronium.Execution {
 	return f.tail.known
 }
 
+// Behind is how many bytes of output are known that the follower has not had.
+func (f *Follower) Behind() int64 {
+	f.tail.mu.Lock()
+	defer f.tail.mu.Unlock()
+	return f.tail.end.Offset - f.at.Offset
+}
+
+// Skip leaves out what the follower is behind and returns where it goes on.
+func (f *Follower) Skip() output.Position {
+	f.tail.mu.Lock()
+	defer f.tail.mu.Unlock()
+	f.at = f.tail.end
+	return f.at
+}
+
 // Next waits for the piece that follows the last one, without gap or repeat.
 // It returns io.EOF when the execution has ended and everything was returned.
 func (f *Follower) Next(ctx context.Context) (*Piece, error) {

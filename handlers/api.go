@@ -1,0 +1,272 @@
+package handlers
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"cronium.dev/auth"
+	"cronium.dev/cronium"
+)
+
+// apiPrefix is before every address of the API.
+const apiPrefix = "/api/v1"
+
+// maxAPIBody lets an event's files and input through, in bytes.
+const maxAPIBody = 8 << 20
+
+// api gathers the operations of /api/v1. Each is a route of the one table and a
+// part of the OpenAPI document, both made from the same Go types.
+type api struct {
+	*Handlers
+	huma  huma.API
+	table operations
+	spec  []byte // JSON
+	yaml  []byte
+}
+
+// operation is what an operation of the API is declared with.
+type operation struct {
+	method, path string // path without apiPrefix
+	permission   cronium.Permission
+	id           string // the name for generated clients
+	summary      string
+	description  string
+	status       int // of success; 0 = 200
+	tag          string
+	kind         Kind // "" = KindAPI
+	responses    map[string]*huma.Response
+}
+
+func (h *Handlers) apiRoutes() []Route {
+	a := &api{Handlers: h}
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Cronium", Version: h.Version,
+				Description: "Events, their runs and their output. Errors are problem+json (RFC 9457). Lists are read page by page: " +
+					"pass next as cursor, or follow the header Link. An unknown id and one of another workspace are the same 404.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"token":   {Type: "http", Scheme: "bearer", Description: "An API token, made under Settings."},
+					"session": {Type: "apiKey", In: "cookie", Name: auth.CookieName, Description: "The cookie of a signed-in browser."},
+				},
+			},
+		},
+		Formats:       map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{problemOfInput},
+	}
+	a.huma = huma.NewAPI(config, &a.table)
+	a.relaxContent()
+	a.eventOperations()
+	a.versionOperations()
+	a.jobOperations()
+	a.executionOperations()
+	a.accountOperations()
+	a.documentOperations()
+	return a.table.routes
+}
+
+// schemaName names a type in the OpenAPI document.
+func schemaName(t reflect.Type, hint string) string {
+	name := huma.DefaultSchemaNamer(t, hint)
+	return strings.TrimPrefix(strings.TrimPrefix(name, "Api"), "API")
+}
+
+// jsonFormat is JSON with a bound on its depth.
+func jsonFormat() huma.Format {
+	format := huma.DefaultJSONFormat
+	format.Unmarshal = func(data []byte, v any) error {
+		if depth(data) > maxJSONDepth {
+			return fmt.Errorf("must be nested at most %d deep", maxJSONDepth)
+		}
+		return json.Unmarshal(data, v)
+	}
+	return format
+}
+
+const maxJSONDepth = 100
+
+// depth is how deep arrays and objects are nested in JSON.
+func depth(data []byte) int {
+	deepest, now, quoted := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			now++
+			deepest = max(deepest, now)
+		case c == '}' || c == ']':
+			now--
+		}
+	}
+	return deepest
+}
+
+// relaxContent lets a content name only what differs from the default: what is
+// required is checked by the domain's rules, not by the schema.
+func (a *api) relaxContent() {
+	registry := a.huma.OpenAPI().Components.Schemas
+	for _, t := range []reflect.Type{reflect.TypeFor[cronium.Content](), reflect.TypeFor[cronium.Limits](), reflect.TypeFor[cronium.Retry]()} {
+		schema := registry.SchemaFromRef(registry.Schema(t, true, "").Ref)
+		schema.Required = nil
+		schema.PrecomputeMessages()
+	}
+}
+
+// add declares an operation. handle gets an input that fits its type.
+func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, error)) {
+	if o.kind == "" {
+		o.kind = KindAPI
+	}
+	op := huma.Operation{
+		Method: o.method, Path: apiPrefix + o.path, OperationID: o.id, Summary: o.summary, Description: o.description,
+		Tags: []string{o.tag}, DefaultStatus: o.status, MaxBodyBytes: maxAPIBody,
+		Metadata:  map[string]any{metaPermission: o.permission, metaKind: o.kind},
+		Responses: map[string]*huma.Response{"default": a.problemResponse()},
+	}
+	for status, response := range o.responses {
+		op.Responses[status] = response
+	}
+	if o.permission != cronium.PermissionPublic {
+		op.Security = []map[string][]string{{"session": {}}}
+		if o.permission != cronium.PermissionToken {
+			op.Security = append(op.Security, map[string][]string{"token": {}})
+		}
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, a.failed(ctx, &op, err)
+		}
+		return out, nil
+	})
+}
+
+func (a *api) problemResponse() *huma.Response {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[problem](), true, "Problem")
+	return &huma.Response{
+		Description: "What went wrong",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+	}
+}
+
+// apiError is a problem as huma writes it.
+type apiError struct{ problem }
+
+func (e *apiError) Error() string             { return e.Detail }
+func (e *apiError) GetStatus() int            { return e.Status }
+func (e *apiError) ContentType(string) string { return "application/problem+json" }
+
+// failed turns an error of an operation into its answer, and logs it where it
+// is ours: what fail does for the other routes.
+func (a *api) failed(ctx context.Context, op *huma.Operation, err error) error {
+	info, ok := ctx.Value(requestKey{}).(*request)
+	if !ok {
+		info = &request{}
+	}
+	p := problemOf(err, info.id)
+	if p.Status >= 500 && !(errors.Is(err, context.Canceled) && ctx.Err() != nil) {
+		a.Log.ErrorContext(ctx, "request failed", "request", info.id, "method", op.Method, "pattern", op.Path, "error", err)
+	}
+	var e *cronium.Error
+	if errors.As(err, &e) && e.Wait > 0 {
+		return huma.ErrorWithHeaders(&apiError{p}, http.Header{"Retry-After": {retryAfter(e.Wait)}})
+	}
+	return &apiError{p}
+}
+
+// problemOfInput makes what huma says of an input that does not fit its type
+// into a problem like any other. What was sent is not sent back: it may hold a
+// secret.
+func problemOfInput(ctx huma.Context, _ string, v any) (any, error) {
+	model, ok := v.(*huma.ErrorModel)
+	if !ok {
+		return v, nil
+	}
+	status := model.Status
+	if status == http.StatusBadRequest {
+		status = http.StatusUnprocessableEntity // as inputStatus does
+	}
+	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(cronium.CodeInvalid)}
+	if info, ok := ctx.Context().Value(requestKey{}).(*request); ok {
+		p.RequestID = info.id
+	}
+	p.Detail = "The request was not accepted."
+	switch model.Status {
+	case http.StatusRequestEntityTooLarge:
+		p.Code, p.Detail = "too_large", "What was sent is larger than this address takes."
+	case http.StatusUnsupportedMediaType:
+		p.Detail = "The body must be JSON, sent with Content-Type: application/json."
+		return &apiError{p}, nil
+	case http.StatusBadRequest:
+		p.Detail = "The body must be a JSON object, as the OpenAPI document describes it."
+	}
+	for _, e := range model.Errors {
+		_, field, found := strings.Cut(e.Location, ".")
+		if !found {
+			field = e.Location
+		}
+		p.Fields = append(p.Fields, cronium.FieldError{Field: field, Message: e.Message})
+	}
+	return &apiError{p}, nil
+}
+
+// contentFields are the names of a content's parts, which the API has under
+// content.
+var contentFields = []string{"files", "entry", "environment", "input", "input_schema", "target", "image", "network", "limits", "priority", "concurrency", "retry"}
+
+// underContent names the wrong fields of a content as the API has them.
+func underContent(err error) error {
+	var e *cronium.Error
+	if !errors.As(err, &e) || len(e.Fields) == 0 {
+		return err
+	}
+	renamed := *e
+	renamed.Fields = make([]cronium.FieldError, len(e.Fields))
+	for i, field := range e.Fields {
+		first, _, _ := strings.Cut(strings.ReplaceAll(field.Field, "[", "."), ".")
+		for _, name := range contentFields {
+			if first == name {
+				field.Field = "content." + field.Field
+			}
+		}
+		renamed.Fields[i] = field
+	}
+	return &renamed
+}
+
+// raw is JSON as it was sent, or nil for null and for nothing.
+func raw(sent json.RawMessage) json.RawMessage {
+	if sent = bytes.TrimSpace(sent); len(sent) == 0 || string(sent) == "null" {
+		return nil
+	}
+	return sent
+}
+
+// apiID reads an id from a path. What is not an id is not found.
+func apiID(s string) (cronium.ID, error) {
+	id, ok := cronium.ParseID(s)
+	if !ok {
+		return id, cronium.ErrNotFound
+	}
+	return id, nil
+}
+
+// who is the principal of an operation that needs one.
+func who(ctx context.Context) *cronium.Principal { return auth.FromContext(ctx) }

@@ -1,0 +1,29 @@
+package handlers
+
+import (
+	"cronium.dev/cronium"
+	"cronium.dev/inputschema"
+)
+
+// checkContent tells what of a content may not be saved, beyond the domain's
+// rules, which the store checks: what only an administrator may choose, what is
+// switched off here, a schema that cannot be used, a default input that does not
+// fit it. Pages and API call it before they save.
+func (h *Handlers) checkContent(p *cronium.Principal, content *cronium.Content) error {
+	problems := content.Validate()
+	problems.Add(content.Network != cronium.NetworkFull || p.Role == cronium.RoleAdmin, "network",
+		"full may be chosen by an administrator alone, because it reaches this server's own network; internet and none may be chosen by everybody")
+	problems.Add(content.Target != cronium.TargetProcess || h.ProcessTarget, "target",
+		"process is switched off on this server: it runs scripts without isolation. Choose container")
+	if err := problems.Err("The event"); err != nil {
+		return err
+	}
+	schema, err := inputschema.Compile(content.InputSchema)
+	if err != nil {
+		return err
+	}
+	if len(content.Input) > 0 {
+		return schema.Validate(content.Input).Err("The default input")
+	}
+	return nil
+}
