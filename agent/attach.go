@@ -43,16 +43,16 @@ func (a *Agent) Attach(stream agentproto.Agent_AttachServer) error {
 	case <-stream.Context().Done():
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
-	// What the server has stored already it will not ask for again.
-	if err := e.log.Acknowledge(open.GetFromOffset()); err != nil {
-		return status.Error(codes.OutOfRange, err.Error())
-	}
 	at := &attachment{
 		execution: e, stream: stream,
 		wake: make(chan struct{}, 1), superseded: make(chan struct{}),
 	}
 	e.attach(at)
 	defer e.detach(at)
+	// What the server has stored already it will not ask for again.
+	if err := e.log.Acknowledge(open.GetFromOffset()); err != nil {
+		return status.Error(codes.OutOfRange, err.Error())
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- at.receive() }() // ends with the stream
 	return at.send(e.log.NewReader(open.GetFromOffset()), ended)

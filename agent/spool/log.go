@@ -41,6 +41,7 @@ type Log struct {
 	mu       sync.Mutex
 	segments []*segment // oldest first
 	end      uint64     // offset after the last byte
+	kept     uint64     // offset from which on all is there
 	acked    uint64
 	disk     int64 // bytes of all segment files
 	memory   int64 // bytes held in memory
@@ -86,6 +87,7 @@ func OpenLog(dir string) (*Log, error) {
 	}
 	if len(l.segments) > 0 {
 		l.acked = l.segments[0].first
+		l.kept = l.acked
 	}
 	return l, nil
 }
@@ -136,6 +138,9 @@ func (l *Log) grow() *segment {
 		return l.growInMemory()
 	}
 	l.segments = append(l.segments, seg)
+	// After a time in memory an acknowledged file may have stayed as the newest;
+	// together with this one it would look as if something were missing.
+	l.dropAcknowledged()
 	return seg
 }
 
@@ -181,15 +186,37 @@ func (l *Log) Acknowledge(offset uint64) error {
 		return nil
 	}
 	l.acked = offset
-	for len(l.segments) > 0 && l.segments[0].end <= offset {
-		first := l.segments[0]
-		if len(l.segments) == 1 && first.mem == nil && !first.full(l.segSize) {
-			break // still being written
-		}
-		l.drop(first)
-	}
+	l.dropAcknowledged()
 	l.tellRoom()
 	return nil
+}
+
+// dropAcknowledged removes the segments that nobody needs. The newest file
+// stays in any case: it is what tells an agent to come how far the output went.
+// l.mu is held.
+func (l *Log) dropAcknowledged() {
+	newest := 0
+	for i, seg := range l.segments {
+		if seg.file != nil {
+			newest = i
+		}
+	}
+	kept := l.segments[:0]
+	for i, seg := range l.segments {
+		if seg.end > l.acked || seg.file != nil && i == newest {
+			kept = append(kept, seg)
+			continue
+		}
+		if seg.mem != nil {
+			l.memory -= seg.size
+		} else {
+			l.disk -= seg.size
+		}
+		l.kept = max(l.kept, seg.end)
+		seg.remove()
+	}
+	clear(l.segments[len(kept):])
+	l.segments = kept
 }
 
 func (l *Log) tellRoom() {
@@ -249,8 +276,8 @@ func (l *Log) Close() {
 func (l *Log) readFrom(c *cursor, buf []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if c.offset > l.end || c.offset < l.firstKept() {
-		return 0, fmt.Errorf("read output from %d (kept: %d to %d): %w", c.offset, l.firstKept(), l.end, ErrRange)
+	if c.offset > l.end || c.offset < l.kept {
+		return 0, fmt.Errorf("read output from %d (kept: %d to %d): %w", c.offset, l.kept, l.end, ErrRange)
 	}
 	if c.offset == l.end || l.closed {
 		return 0, nil
@@ -268,11 +295,4 @@ func (l *Log) readFrom(c *cursor, buf []byte) (int, error) {
 		return 0, fmt.Errorf("read output: %w", err)
 	}
 	return int(n), nil
-}
-
-func (l *Log) firstKept() uint64 {
-	if len(l.segments) == 0 {
-		return l.end
-	}
-	return l.segments[0].first
 }

@@ -30,9 +30,9 @@ import (
 // ErrUsed says that an identifier was claimed before.
 var ErrUsed = errors.New("the execution's id was used before")
 
-// journalLimit is the size in bytes at which the journal is written anew
-// without what is not needed any more.
-const journalLimit = 1 << 20
+// journalLimit is the size in bytes below which the journal is not written anew
+// to be rid of what is not needed any more.
+const journalLimit = 64 << 10
 
 // Spool is the agent's directory. Its methods may be called concurrently.
 type Spool struct {
@@ -40,11 +40,12 @@ type Spool struct {
 	instance string
 	lock     *os.File
 
-	mu      sync.Mutex
-	journal *os.File
-	size    int64
-	open    map[string]time.Time // claimed and not forgotten: expiry of the manifest
-	used    map[string]time.Time // forgotten, until the expiry
+	mu        sync.Mutex
+	journal   *os.File
+	size      int64
+	compacted int64                // size after the last time it was written anew
+	open      map[string]time.Time // claimed and not forgotten: expiry of the manifest
+	used      map[string]time.Time // forgotten, until the expiry
 }
 
 // Open reads the spool, making it if needed. It fails when another agent has
@@ -142,7 +143,7 @@ func (s *Spool) Forget(id string) error {
 	if err := s.append(line('F', id, expiry)); err != nil {
 		return fmt.Errorf("forget execution: %w", err)
 	}
-	if s.size > journalLimit {
+	if s.size > max(journalLimit, 2*s.compacted) {
 		return s.compact()
 	}
 	return nil
@@ -243,6 +244,7 @@ func (s *Spool) compact() error {
 		s.journal.Close()
 	}
 	s.journal, s.size = next, int64(text.Len())
+	s.compacted = s.size
 	return nil
 }
 
