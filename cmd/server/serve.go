@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"cronium.dev/auth"
@@ -52,6 +53,8 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	hub := live.New(s.Pool(), log)
 	hub.Start(work)
 	defer hub.Stop()
+	tails := live.NewTails(hub, s, log)
+	defer tails.Close()
 
 	engine, containers, err := c.engine(ctx, s, hub, key, log)
 	if err != nil {
@@ -62,31 +65,35 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err := engine.Start(ctx); err != nil {
 		return err
 	}
-	poolDone := make(chan struct{})
-	go func() { defer close(poolDone); containers.Run(work) }()
-	stopEngine := func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopLimit)
+	var background sync.WaitGroup
+	background.Go(func() { containers.Run(work) })
+	defer func() {
+		stop, cancel := context.WithTimeout(context.Background(), stopLimit)
 		defer cancel()
-		if err := engine.Stop(ctx); err != nil {
+		if err := engine.Stop(stop); err != nil {
 			log.Error("the engine did not stop cleanly", "error", err)
 		}
 		endWork()
-		<-poolDone
-	}
-	handler, people, err := c.handler(s, hub, engine, containers, log, started)
+		background.Wait()
+	}()
+
+	people, err := auth.New(s, s.Sessions(), log)
 	if err != nil {
-		stopEngine()
 		return err
 	}
-	go people.Sweep(work)
-	address := c.address(listener)
-	if err := announce(ctx, people, address); err != nil {
-		stopEngine()
+	background.Go(func() { people.Sweep(work) })
+	files, err := static.New()
+	if err != nil {
 		return err
 	}
-	err = c.serveHTTP(ctx, listener, handler, log)
-	stopEngine()
-	return err
+	handler := handlers.New(handlers.Config{
+		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: containers, Log: log, Version: version,
+		Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
+	})
+	if err := announce(ctx, people, c.address(listener)); err != nil {
+		return err
+	}
+	return c.serveHTTP(ctx, listener, handler, log)
 }
 
 // engine wires the targets and the life of jobs.
@@ -131,25 +138,10 @@ func instanceName(ctx context.Context, s *store.Store) (string, error) {
 	return name, err
 }
 
-func (c *serveCommand) handler(s *store.Store, hub *live.Hub, engine *jobs.Engine, containers *container.Backend, log *slog.Logger, started time.Time) (http.Handler, *auth.Service, error) {
-	people, err := auth.New(s, s.Sessions(), log)
-	if err != nil {
-		return nil, nil, err
-	}
-	files, err := static.New()
-	if err != nil {
-		return nil, nil, err
-	}
-	return handlers.New(handlers.Config{
-		Store: s, Auth: people, Engine: engine, Hub: hub, Containers: containers, Log: log, Version: version,
-		Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget,
-	}), people, nil
-}
-
 // address is how a browser on this machine, or by --url, reaches the server.
 func (c *serveCommand) address(listener net.Listener) string {
 	if c.URL != "" {
-		return strings.TrimSuffix(c.URL, "/")
+		return c.origin()
 	}
 	scheme := "http"
 	if c.TLSCert != "" {
@@ -177,18 +169,15 @@ func announce(ctx context.Context, people *auth.Service, address string) error {
 	return nil
 }
 
-// serveHTTP answers requests until ctx ends. Streams end with it; other
-// requests may finish.
+// serveHTTP answers requests until ctx ends. Streams end with ctx, by the
+// handlers' Draining; other requests may finish.
 func (c *serveCommand) serveHTTP(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger) error {
-	requests, endStreams := context.WithCancel(context.Background())
-	defer endStreams()
 	server := &http.Server{
 		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       60 * time.Second,
 		IdleTimeout:       120 * time.Second,
 		MaxHeaderBytes:    64 << 10,
-		BaseContext:       func(net.Listener) context.Context { return requests },
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	failed := make(chan error, 1)
@@ -205,7 +194,6 @@ func (c *serveCommand) serveHTTP(ctx context.Context, listener net.Listener, han
 	case <-ctx.Done():
 	}
 	log.Info("stopping")
-	endStreams()
 	grace, cancel := context.WithTimeout(context.Background(), stopLimit)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil && !errors.Is(err, context.DeadlineExceeded) {
