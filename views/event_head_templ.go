@@ -161,7 +161,7 @@ func (h EventHead) head(f layout.Frame, editor bool) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\" hx-target=\"#test\" hx-swap=\"innerHTML\" aria-keyshortcuts=\"Control+Enter\" title=\"Run what is in the editor, unsaved (Ctrl Enter)\" data-test>Test run</button> <button class=\"btn primary\" type=\"submit\" form=\"event-form\" aria-keyshortcuts=\"Control+S\" title=\"Ctrl S\" data-save>Save version ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 11, "\" hx-target=\"#test\" hx-swap=\"innerHTML show:bottom\" aria-keyshortcuts=\"Control+Enter\" title=\"Run what is in the editor, unsaved (Ctrl Enter)\" data-test>Test run</button> <button class=\"btn primary\" type=\"submit\" form=\"event-form\" aria-keyshortcuts=\"Control+S\" title=\"Ctrl S\" data-save>Save version ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

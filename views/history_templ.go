@@ -311,7 +311,7 @@ func (p EventRuns) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = p.Live().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = p.List().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -329,8 +329,8 @@ func (p EventRuns) Page() templ.Component {
 	})
 }
 
-// Live is the part that follows what happens.
-func (p EventRuns) Live() templ.Component {
+// List is the part that follows what happens.
+func (p EventRuns) List() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -169,7 +169,7 @@ func (p Home) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = p.Live().Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = p.Body().Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -187,8 +187,8 @@ func (p Home) Page() templ.Component {
 	})
 }
 
-// Live is the part that follows what happens.
-func (p Home) Live() templ.Component {
+// Body is the part that follows what happens.
+func (p Home) Body() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

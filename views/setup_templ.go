@@ -26,6 +26,12 @@ type Setup struct {
 	Problems cronium.Problems
 }
 
+func (p Setup) frame() layout.Frame {
+	f := p.Frame
+	f.Modules = append(f.Modules, "js/setup.js")
+	return f
+}
+
 // Page is the whole page.
 func (p Setup) Page() templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
@@ -92,7 +98,7 @@ func (p Setup) Page() templ.Component {
 			}
 			return nil
 		})
-		templ_7745c5c3_Err = layout.Sheet(p.Frame).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = layout.Sheet(p.frame()).Render(templ.WithChildren(ctx, templ_7745c5c3_Var2), templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

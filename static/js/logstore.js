@@ -38,7 +38,8 @@ export class LogStore {
     } else if (answer.done) {
       this.#end(answer);
     } else {
-      this.#position = { offset: answer.bytes, line: answer.total_lines };
+      // The byte at the end may lie on an unfinished line, which is counted.
+      this.#position = { offset: answer.bytes, line: Math.max(0, answer.total_lines - 1) };
       this.#follow();
     }
   }

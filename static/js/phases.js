@@ -23,8 +23,8 @@ customElements.define("cronium-phases", class extends HTMLElement {
     const since = Date.parse(this.getAttribute("since"));
     const part = this.querySelector("[data-grows]");
     if (!since || !part) return;
-    const passed = Date.now() - this.skew - since;
-    const expected = Math.max(Number(this.getAttribute("expected")), passed * 1.1);
+    const passed = Math.max(0, Date.now() - this.skew - since);
+    const expected = Math.max(Number(this.getAttribute("expected")), passed * 1.1, 1);
     const left = 1000 - Number(part.getAttribute("x"));
     part.setAttribute("width", (left * Math.min(passed / expected, 0.97)).toFixed(1));
     this.#timer = setTimeout(() => this.#grow(), 250);

@@ -1,14 +1,10 @@
-// The first-run page: the server prints its address with the code behind a #,
-// which is never sent. This puts the code into the form and takes it out of the
-// address, so that it stays neither in the history nor in a copied link.
+// The first-run address carries its code behind #, which browsers do not send.
+// It goes into the field and out of the address.
 
-const field = document.getElementById("f-code");
 const code = new URLSearchParams(location.hash.slice(1)).get("code");
-
+const field = document.querySelector("input[name=code]");
 if (code && field) {
-  if (!field.value) {
-    field.value = code;
-    document.getElementById("f-name")?.focus();
-  }
+  field.value = code;
   history.replaceState(null, "", location.pathname);
+  document.querySelector("input[name=name]").focus();
 }

@@ -41,8 +41,17 @@ func FieldID(name string) string {
 	return "f-" + strings.NewReplacer(".", "-", "[", "-", "]", "").Replace(name)
 }
 
-// FieldName is a field's name as a sentence begins: "limits.cpus" → "Cpus".
+// FieldName is a field's name as a sentence begins: its label where that is
+// another word, else the last part of its name.
 func FieldName(field string) string {
+	if label, known := map[string]string{
+		"limits.timeout_seconds": "Time", "limits.memory_mib": "Memory", "limits.cpus": "Processor", "limits.disk_mib": "Work directory",
+		"limits.output_mib": "Output", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
+		"retry.factor": "Factor of the waits", "retry.max_seconds": "Longest wait", "input_schema": "Schema", "current_password": "Current password",
+		"new_password": "New password", "email": "E-mail", "code": "First-run code",
+	}[field]; known {
+		return label
+	}
 	if i := strings.LastIndexByte(field, '.'); i >= 0 && i < len(field)-1 {
 		field = field[i+1:]
 	}

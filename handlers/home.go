@@ -1,0 +1,107 @@
+package handlers
+
+import (
+	"net/http"
+	"slices"
+	"time"
+
+	"cronium.dev/cronium"
+	"cronium.dev/store"
+	"cronium.dev/views"
+	"cronium.dev/views/layout"
+)
+
+const (
+	homeBucket  = 30 * time.Minute
+	homeBuckets = 48 // 24 hours
+	homeJobs    = 8
+)
+
+func (h *Handlers) homeRoutes() []Route {
+	return []Route{
+		{Method: http.MethodGet, Pattern: "/", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.homePage},
+		{Method: http.MethodGet, Pattern: "/palette", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.palettePage},
+	}
+}
+
+// homePage is Home, or its live part with ?part=live, or the welcome while
+// there is nothing yet.
+func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
+	ctx, workspace := r.Context(), principal(r).WorkspaceID
+	jobs, err := h.Store.Jobs(ctx, workspace, store.JobFilter{Limit: homeJobs})
+	if err != nil {
+		return err
+	}
+	part := r.URL.Query().Get("part") == "live"
+	frame, err := h.counted(r, "Home", layout.NavHome)
+	if err != nil {
+		return err
+	}
+	if frame.Events == 0 && len(jobs) == 0 && !part {
+		return h.renderWelcome(w, r, http.StatusOK, views.Welcome{Type: cronium.EventPython})
+	}
+	frame.Live = "/live?topics=jobs"
+	page := views.Home{Frame: frame, Jobs: jobRowsOf(jobs), Now: time.Now()}
+	if page.Activity, err = h.activity(r, page.Now); err != nil {
+		return err
+	}
+	attention, err := h.Store.Attention(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	for _, a := range attention {
+		page.Attention = append(page.Attention, views.AttentionItem(a))
+	}
+	if part {
+		return h.render(w, r, http.StatusOK, page.Body())
+	}
+	return h.render(w, r, http.StatusOK, page.Page())
+}
+
+// activity is the last 24 hours by half an hour, with the half hours in which
+// nothing happened.
+func (h *Handlers) activity(r *http.Request, now time.Time) ([]views.ActivityBucket, error) {
+	first := now.Truncate(homeBucket).Add(-(homeBuckets - 1) * homeBucket)
+	counted, err := h.Store.Activity(r.Context(), principal(r).WorkspaceID, first, homeBucket)
+	if err != nil {
+		return nil, err
+	}
+	buckets := make([]views.ActivityBucket, homeBuckets)
+	for i := range buckets {
+		start := first.Add(time.Duration(i) * homeBucket)
+		buckets[i].Start = start
+		at := slices.IndexFunc(counted, func(c store.ActivityBucket) bool { return c.Start.Equal(start) })
+		if at >= 0 {
+			c := counted[at]
+			buckets[i] = views.ActivityBucket{Start: start, Succeeded: c.Succeeded, Failed: c.Failed, Other: c.Other}
+		}
+	}
+	return buckets, nil
+}
+
+// renderWelcome shows the page for an instance in which nothing runs yet.
+func (h *Handlers) renderWelcome(w http.ResponseWriter, r *http.Request, status int, page views.Welcome) error {
+	var err error
+	if page.Frame, err = h.counted(r, "Home", layout.NavHome); err != nil {
+		return err
+	}
+	page.Modules = []string{"js/starter.js"}
+	if page.Script == "" {
+		page.Script = cronium.NewContent(page.Type).Files[0].Content
+	}
+	database, err := h.Store.Version(r.Context())
+	if err != nil {
+		return err
+	}
+	page.Database = views.DatabaseState{OK: true, Name: database}
+	var engine views.SettingsEngine
+	h.describeContainers(r, &engine)
+	page.Engine = engine.Engine
+	if engine.ImageReady {
+		page.Image = engine.Image
+	}
+	for _, warm := range engine.Warm {
+		page.Warm += warm.Ready
+	}
+	return h.render(w, r, status, page.Page())
+}
