@@ -125,6 +125,7 @@ func TestMakeTargetsExist(t *testing.T) {
 
 var (
 	serverCommand = regexp.MustCompile(`^(?:[A-Z_]+=\S+ )*(?:sudo )?(?:\./)?(?:bin/)?cronium (serve|migrate|backup|restore|keys|user|token|doctor)\b(.*)`)
+	subcommand    = regexp.MustCompile(`^ ([a-z]+)\b`) // of user and token
 	flagName      = regexp.MustCompile(`(?:^|\s)(--[a-z][a-z-]*)`)
 )
 
@@ -137,14 +138,18 @@ func TestServerCommandsAndFlagsExist(t *testing.T) {
 			if m == nil {
 				continue
 			}
-			help, err := exec.Command(program(), m[1], "--help").CombinedOutput()
+			args := []string{m[1]}
+			if word := subcommand.FindStringSubmatch(m[2]); word != nil {
+				args = append(args, word[1])
+			}
+			help, err := exec.Command(program(), append(args, "--help")...).CombinedOutput()
 			if err != nil {
 				t.Errorf("%s: %q: the program says: %s", name, line, help)
 				continue
 			}
 			for _, f := range flagName.FindAllStringSubmatch(m[2], -1) {
 				if !strings.Contains(string(help), f[1]) {
-					t.Errorf("%s: %q: cronium %s has no flag %s", name, line, m[1], f[1])
+					t.Errorf("%s: %q: cronium %s has no flag %s", name, line, strings.Join(args, " "), f[1])
 				}
 			}
 		}
