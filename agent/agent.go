@@ -25,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"cronium.dev/agent/blob"
 	"cronium.dev/agent/helper"
@@ -98,6 +99,7 @@ func New(config Config) (*Agent, error) {
 		a.executions[id] = a.recover(id)
 		a.taken = true
 	}
+	a.expire(time.Now())
 	return a, nil
 }
 

@@ -3,12 +3,15 @@ package agent_test
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"cronium.dev/agent"
 	"cronium.dev/agent/manifest"
 	agentproto "cronium.dev/agent/proto"
 )
@@ -145,7 +148,7 @@ func TestTerminatedAgentEndsItsScriptsGently(t *testing.T) {
 	m.terminate()
 	f.end()
 	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_CANCELLED)
-	if !strings.HasSuffix(string(f.output), "bye\n") || !strings.Contains(f.finish.GetMessage(), "told to end") {
+	if !strings.Contains(string(f.output), "bye\n") || !strings.Contains(f.finish.GetMessage(), "told to end") {
 		t.Errorf("output %q, end %v", f.output, f.finish)
 	}
 	if err := <-m.ended; err != nil {
@@ -184,4 +187,37 @@ func TestIdleAgentEnds(t *testing.T) {
 	f := follow(t, m.client(), j.ExecutionId, 0)
 	f.end()
 	f.wantExit(0)
+}
+
+func TestEndedExecutionsAreForgottenAfterAWhile(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	old, young := script("bash", "echo old"), script("bash", "echo young")
+	for _, j := range []*job{old, young} {
+		m.mustStart(client, j)
+		m.waitFinished(client, j.ExecutionId)
+	}
+	m.kill()
+	longAgo := time.Now().Add(-agent.Retention - time.Minute)
+	if err := os.Chtimes(filepath.Join(m.spool, "executions", old.ExecutionId, "finish"), longAgo, longAgo); err != nil {
+		t.Fatal(err)
+	}
+	m.start()
+	client = m.client()
+	if m.state(client, old.ExecutionId) != nil || m.state(client, young.ExecutionId) == nil {
+		t.Error("the old one is kept, or the young one is not")
+	}
+}
+
+func TestWorkDirectoryIsRemovedWhateverTheScriptDidToIt(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	j := script("bash", "mkdir -p a/b/c; touch a/b/c/x; ln -s / a/root; ln -s . a/loop; chmod 000 a/b/c a/b a; chmod 000 .; exit 0")
+	m.run(j).wantExit(0)
+	eventually(t, "an empty work directory", func() bool {
+		left, err := filepath.Glob(m.path("work/*-*"))
+		boxes, _ := filepath.Glob(m.path("work/.*"))
+		return err == nil && len(left)+len(boxes) == 0
+	})
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -54,6 +55,7 @@ type execution struct {
 	phase    agentproto.Phase
 	setup    time.Duration
 	finish   *agentproto.Finish
+	ended    time.Time // when finish was published
 	usage    *agentproto.Usage
 	attached *attachment
 }
@@ -160,9 +162,16 @@ func (e *execution) publish(f *agentproto.Finish) {
 	}
 	e.mu.Lock()
 	e.phase = agentproto.Phase_PHASE_FINISHED
-	e.finish = f
+	e.finish, e.ended = f, time.Now()
 	e.mu.Unlock()
 	e.wake()
+}
+
+// endedAt is zero while it runs.
+func (e *execution) endedAt() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.ended
 }
 
 func (e *execution) limit(ms int64, otherwise time.Duration) time.Duration {
@@ -175,8 +184,23 @@ func (e *execution) limit(ms int64, otherwise time.Duration) time.Duration {
 // removeWork removes the script's directories.
 func (e *execution) removeWork() {
 	for _, dir := range []string{e.workDir(), e.boxDir()} {
-		if err := os.RemoveAll(dir); err != nil {
+		if err := removeAll(dir); err != nil {
 			e.agent.config.Log.Warn("remove work directory", "execution", e.id, "error", err)
 		}
 	}
+}
+
+// removeAll also removes directories from which the script has taken the
+// permission to do so.
+func removeAll(dir string) error {
+	if err := os.RemoveAll(dir); err == nil {
+		return nil
+	}
+	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			os.Chmod(path, 0o700) // called before the directory is read
+		}
+		return nil
+	})
+	return os.RemoveAll(dir)
 }

@@ -75,7 +75,7 @@ func (e *execution) run() (reason stopReason) {
 			}
 			// The others of the tree have the rest of the grace.
 			exited = nil
-			if e.ended(grace) {
+			if e.restEnds(grace) {
 				return reason
 			}
 			grace = nil
@@ -100,9 +100,9 @@ func (e *execution) run() (reason stopReason) {
 	}
 }
 
-// ended waits for the rest of a tree that was asked to end; false when the
+// restEnds waits for the rest of a tree that was asked to end; false when the
 // grace is over or the rest shall be killed.
-func (e *execution) ended(grace <-chan time.Time) bool {
+func (e *execution) restEnds(grace <-chan time.Time) bool {
 	poll := time.NewTicker(stopPoll)
 	defer poll.Stop()
 	for e.tree.Left() > 0 {

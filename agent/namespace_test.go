@@ -150,7 +150,7 @@ except OSError as error:
 
 func TestOutOfMemoryIsRecognized(t *testing.T) {
 	t.Parallel()
-	group := memoryGroup(t, 64<<20)
+	group := controlGroup(t, "memory", "memory.limit_in_bytes", "memory.max", 64<<20)
 	m := newMachine(t)
 	m.kill()
 	m.startIn(0, "echo $$ >"+filepath.Join(group, "cgroup.procs"))
@@ -174,13 +174,14 @@ func TestOutOfMemoryIsRecognized(t *testing.T) {
 	}
 }
 
-// memoryGroup makes a control group with a memory limit. It needs root.
-func memoryGroup(t *testing.T, limit int) string {
+// controlGroup makes a control group with a limit: of controller, a file of
+// version 1 and one of version 2. It needs root.
+func controlGroup(t *testing.T, controller, file1, file2 string, limit int) string {
 	t.Helper()
-	root, file := "/sys/fs/cgroup/memory", "memory.limit_in_bytes"
+	root, file := filepath.Join("/sys/fs/cgroup", controller), file1
 	if _, err := os.Stat(root); err != nil {
-		root, file = "/sys/fs/cgroup", "memory.max"
-		err := os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+memory"), 0)
+		root, file = "/sys/fs/cgroup", file2
+		err := os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+"+controller), 0)
 		if err != nil && !errors.Is(err, syscall.EBUSY) {
 			t.Fatal(err)
 		}
@@ -196,4 +197,30 @@ func memoryGroup(t *testing.T, limit int) string {
 		t.Fatal(err)
 	}
 	return group
+}
+
+// TestForkBombTakesNothingFromTheAgent fills the limit of processes, which the
+// agent's own threads count in as well.
+func TestForkBombTakesNothingFromTheAgent(t *testing.T) {
+	t.Parallel()
+	group := controlGroup(t, "pids", "pids.max", "pids.max", 64)
+	m := newMachine(t, "--single")
+	m.kill()
+	m.startIn(syscall.CLONE_NEWPID, "mount -t proc proc /proc && echo $$ >"+filepath.Join(group, "cgroup.procs"))
+	client := m.client()
+	j := script("bash", `bomb() { bomb | bomb & }; bomb; echo lit; sleep 300`)
+	m.mustStart(client, j)
+	f := follow(t, client, j.ExecutionId, 0)
+	f.untilOutput("lit")
+	eventually(t, "the limit to be reached", func() bool {
+		count, err := os.ReadFile(filepath.Join(group, "pids.current"))
+		return err == nil && strings.TrimSpace(string(count)) == "64"
+	})
+	for range 20 { // new connections need threads at times
+		m.state(m.client(), j.ExecutionId)
+	}
+	m.signal(j.ExecutionId, agentproto.Stop_STOP_CANCEL)
+	f.end()
+	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_CANCELLED)
+	m.info(client)
 }

@@ -51,15 +51,29 @@ func (a *Agent) recover(id string) *execution {
 	} else {
 		a.config.Log.Warn("recover output", "execution", id, "error", err)
 	}
-	if raw, err := os.ReadFile(filepath.Join(dir, finishName)); err == nil {
-		f := &agentproto.Finish{}
-		if err := proto.Unmarshal(raw, f); err == nil {
-			e.phase, e.finish = agentproto.Phase_PHASE_FINISHED, f
-			return e
-		}
+	if f, at, err := readFinish(filepath.Join(dir, finishName)); err == nil {
+		e.phase, e.finish, e.ended = agentproto.Phase_PHASE_FINISHED, f, at
+		return e
 	}
 	e.lose()
 	return e
+}
+
+// readFinish reads what keepFinish wrote, and when.
+func readFinish(name string) (*agentproto.Finish, time.Time, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read end of execution: %w", err)
+	}
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return nil, time.Time{}, fmt.Errorf("read end of execution: %w", err)
+	}
+	f := &agentproto.Finish{}
+	if err := proto.Unmarshal(raw, f); err != nil {
+		return nil, time.Time{}, fmt.Errorf("read end of execution: %w", err)
+	}
+	return f, info.ModTime(), nil
 }
 
 // lose kills what is left of an execution whose agent has died, and says that

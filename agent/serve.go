@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -66,10 +67,13 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		go func() { served <- server.Serve(l) }()
 	}
 	idle := make(chan struct{})
-	idleContext, endIdle := context.WithCancel(ctx)
-	defer endIdle()
+	var watchers sync.WaitGroup
+	defer watchers.Wait()
+	watched, endWatch := context.WithCancel(ctx)
+	defer endWatch()
+	watchers.Go(func() { a.keepExpiring(watched) })
 	if streams.Idle > 0 {
-		go a.watchIdle(idleContext, streams.Idle, connections, idle)
+		watchers.Go(func() { a.watchIdle(watched, streams.Idle, connections, idle) })
 	}
 	ended := 0
 	select {

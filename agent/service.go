@@ -80,10 +80,8 @@ func (a *Agent) Forget(_ context.Context, r *agentproto.ForgetRequest) (*agentpr
 	if e.finished() == nil {
 		return nil, status.Errorf(codes.FailedPrecondition, "execution %s still runs", e.id)
 	}
-	e.log.Close()
-	if err := a.spool.Forget(e.id); err != nil {
+	if err := a.forget(e); err != nil {
 		return nil, refusal(err)
 	}
-	delete(a.executions, e.id)
 	return &agentproto.ForgetResponse{}, nil
 }
