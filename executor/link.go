@@ -51,7 +51,6 @@ func Connect(ctx context.Context, stream net.Conn) (*Link, error) {
 		grpc.WithIdleTimeout(0), // the stream cannot be had again
 		grpc.WithStaticStreamWindowSize(windowBytes),
 		grpc.WithStaticConnWindowSize(2*windowBytes),
-		grpc.WithSharedWriteBuffer(true),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
 	)
 	if err != nil {

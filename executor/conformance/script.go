@@ -112,7 +112,7 @@ func (target Target) Place(t *testing.T) executor.Place {
 
 // Context ends with the test, or after a time in which every test is over.
 func Context(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

@@ -171,7 +171,7 @@ func listenInPublic(t *testing.T) (address string) {
 	t.Helper()
 	const (
 		public = "44.31.7.1" // of a range for radio amateurs' experiments
-		inside = "192.0.2.1"
+		inside = "44.31.7.2" // public as well, and this machine's own
 	)
 	name := fmt.Sprintf("crn%d", os.Getpid()%100000)
 	ip(t, "netns", "add", name)
