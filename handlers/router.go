@@ -141,7 +141,12 @@ func (h *Handlers) table() []Route {
 		h.setupRoutes(),
 		h.signInRoutes(),
 		h.settingsRoutes(),
+		h.homeRoutes(),
+		h.eventsRoutes(),
+		h.eventRoutes(),
+		h.jobRoutes(),
 		h.apiRoutes(),
+		h.liveRoutes(),
 		h.healthRoutes(),
 	)
 }
