@@ -30,7 +30,13 @@ type api struct {
 	table operations
 	spec  []byte // JSON
 	yaml  []byte
+	// searches has a place for each search that may be under way: one reads as
+	// fast as it can.
+	searches chan struct{}
 }
+
+// maxSearches is how many outputs are searched at once.
+const maxSearches = 4
 
 // operation is what an operation of the API is declared with.
 type operation struct {
@@ -46,7 +52,7 @@ type operation struct {
 }
 
 func (h *Handlers) apiRoutes() []Route {
-	a := &api{Handlers: h}
+	a := &api{Handlers: h, searches: make(chan struct{}, maxSearches)}
 	config := huma.Config{
 		OpenAPI: &huma.OpenAPI{
 			OpenAPI: "3.1.0",
@@ -66,6 +72,8 @@ func (h *Handlers) apiRoutes() []Route {
 		Formats:       map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
 		DefaultFormat: "application/json",
 		Transformers:  []huma.Transformer{problemOfInput},
+		// A filter that is misspelt would otherwise find everything.
+		RejectUnknownQueryParameters: true,
 	}
 	a.huma = huma.NewAPI(config, &a.table)
 	a.relaxContent()

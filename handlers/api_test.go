@@ -180,6 +180,7 @@ func TestWrongInputIsNamedFieldByField(t *testing.T) {
 		"an unknown priority": {"POST", "/events/" + e.ID + "/run", object{"priority": "NOW"}, "priority"},
 		"a long key":          {"POST", "/events/" + e.ID + "/run?", object{}, "Idempotency-Key"},
 		"a filter":            {"GET", "/jobs?status=DONE", nil, "status"},
+		"a misspelt filter":   {"GET", "/jobs?stauts=FAILED", nil, "stauts"},
 		"a limit":             {"GET", "/jobs?limit=1000", nil, "limit"},
 		"a cursor":            {"GET", "/jobs?cursor=%27", nil, "cursor"},
 		"a changed cursor":    {"GET", "/events?cursor=e30x", nil, "cursor"},

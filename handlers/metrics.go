@@ -18,16 +18,16 @@ import (
 // asked for, they are counted this often at most.
 const metricsAge = 5 * time.Second
 
-// newMetrics gathers what this server measures: the process, the engine's own
-// figures, the database.
+// newMetrics gathers what this server measures: the process, what the job
+// engine counts itself, the database, the containers made ahead.
 func newMetrics(h *Handlers) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newDatabaseMetrics(h))
 	if engine, ok := h.Engine.(prometheus.Collector); ok {
 		registry.MustRegister(engine)
 	}
-	if containers, ok := h.Containers.(prometheus.Collector); ok {
-		registry.MustRegister(containers)
+	if h.Containers != nil {
+		registry.MustRegister(newPoolMetrics(h))
 	}
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 3})
 }

@@ -137,6 +137,12 @@ func (a *api) searchOutput(ctx context.Context, in *searchOutputInput) (*searchO
 	if err := query.Validate().Err("The search"); err != nil {
 		return nil, err
 	}
+	select {
+	case a.searches <- struct{}{}:
+		defer func() { <-a.searches }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	found, err := output.NewReader(a.Store, e).Search(ctx, query)
 	if err != nil {
 		return nil, err

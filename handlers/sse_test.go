@@ -75,26 +75,3 @@ func TestStreamsEndWhenTheServerStops(t *testing.T) {
 	b.get("/readyz").want(t, 503, "stopping")
 	b.get("/healthz").want(t, 200)
 }
-
-func TestHealthTellsTheProcessFromTheDatabase(t *testing.T) {
-	t.Parallel()
-	s := newPeopledSite(t)
-	b := s.browser(t)
-	b.get("/readyz").want(t, 200, `"database":"ready"`)
-	s.store.Close()
-	b.get("/readyz").want(t, 503, "does not answer")
-	b.get("/healthz").want(t, 200, "alive")
-}
-
-func TestMetricsAreForWhoMayRead(t *testing.T) {
-	t.Parallel()
-	s := newPeopledSite(t)
-	s.running(t)
-	b := s.program(t, cronium.ScopeWrite)
-	e := read[struct{ ID string }](t, b.call("POST", "/events", object{"name": "E", "type": "BASH", "status": "ACTIVE"}), 201)
-	b.call("POST", "/events/"+e.ID+"/run", nil).want(t, 202)
-	b.get("/metrics").want(t, 200, `cronium_jobs{status="QUEUED"} 1`, `cronium_jobs{status="CLAIMED"} 1`, "cronium_job_start_seconds",
-		`cronium_queue_depth{queue="container",state="available"} 1`, "cronium_database_up 1", "cronium_database_bytes", "cronium_output_bytes_total",
-		`cronium_build_info{version="test"} 1`, "cronium_run_slots 1", `cronium_database_connections{pool="web",state="max"}`, "go_goroutines")
-	s.browser(t).get("/metrics").want(t, 401)
-}
