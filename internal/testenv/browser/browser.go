@@ -96,10 +96,12 @@ func launch(t testing.TB) {
 	}
 	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, endBrowser := chromedp.NewContext(allocator)
-	chromium.ctx, chromium.err = ctx, chromedp.Do(ctx)
+	end := make(chan struct{})
+	chromium.ctx, chromium.err = ctx, withoutNetlink(end, func() error { return chromedp.Do(ctx) })
 	testenv.AtEnd(t, func() {
 		endBrowser()
 		endAllocator() // waits for the process
+		close(end)
 		os.RemoveAll(profile)
 	})
 }
