@@ -363,6 +363,17 @@ func (a *api) duplicateEvent(ctx context.Context, in *duplicateEventInput) (*cre
 	if in.Body != nil {
 		name = in.Body.Name
 	}
+	original, err := a.Store.Event(ctx, p.WorkspaceID, id)
+	if err != nil {
+		return nil, err
+	}
+	version, err := a.Store.EventVersion(ctx, p.WorkspaceID, id, original.Version)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkContent(p, &version.Content); err != nil {
+		return nil, err
+	}
 	e, err := a.Store.DuplicateEvent(ctx, p.WorkspaceID, id, name, author(p))
 	if err != nil {
 		return nil, err

@@ -130,7 +130,14 @@ func (h *Handlers) mount(routes []Route) {
 		}
 	}
 	router.NotFound(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return cronium.ErrNotFound }))
-	router.MethodNotAllowed(h.serveOutside(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+	router.MethodNotAllowed(h.serveOutside(func(w http.ResponseWriter, r *http.Request) error {
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+			if router.Match(chi.NewRouteContext(), method, r.URL.Path) {
+				w.Header().Add("Allow", method)
+			}
+		}
+		return errMethod
+	}))
 	h.router = h.observe(router)
 }
 

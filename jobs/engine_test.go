@@ -303,3 +303,31 @@ func TestAPlaceThatIsGoneBeforeItsUseIsReplaced(t *testing.T) {
 		t.Errorf("job %+v, execution %+v", row.Job, execution)
 	}
 }
+
+func TestAnEventOnATargetThatIsOffIsRefusedAndItsExecutionsWait(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "true", func(c *cronium.Content) { c.Target = cronium.TargetProcess })
+	_, err := p.Enqueue(t.Context(), Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerManual})
+	if cronium.CodeOf(err) != cronium.CodeConflict {
+		t.Errorf("accepted: %v", err)
+	}
+	// An execution of a server that had the target on, and died.
+	job := &cronium.Job{ID: cronium.NewID(), WorkspaceID: s.workspace, EventID: event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
+		t.Fatal(err)
+	}
+	dead := cronium.NewID()
+	claim := store.Claim{JobID: job.ID, ExecutionID: cronium.NewID(), Owner: dead, Target: cronium.TargetProcess, TargetRef: "x/y"}
+	if _, err := s.store.Claim(t.Context(), claim, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.HandOver(t.Context(), dead); err != nil {
+		t.Fatal(err)
+	}
+	kinds := []cronium.TargetKind{cronium.TargetContainer}
+	if adopted, err := s.store.TakeOver(t.Context(), p.ID(), kinds, nil, 10); err != nil || len(adopted) != 0 {
+		t.Errorf("took over %d executions of another kind, %v", len(adopted), err)
+	}
+}

@@ -2,6 +2,8 @@ package jobs
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"cronium.dev/cronium"
@@ -33,7 +35,7 @@ func (e *Engine) adoptLoop(ctx context.Context) {
 			e.endLeasesOfTheDead(ctx)
 		}
 		// A share at a time, so that several processes share the work.
-		adopted, err := e.Store.TakeOver(ctx, e.id, e.driven(), 20)
+		adopted, err := e.Store.TakeOver(ctx, e.id, slices.Collect(maps.Keys(e.Backends)), e.driven(), 20)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.Log.Warn("could not look for executions to take over", "error", err)

@@ -51,6 +51,10 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 	if err != nil {
 		return nil, err
 	}
+	if e.Backends[content.Target] == nil {
+		return nil, cronium.Errorf(cronium.CodeConflict,
+			"%q runs on the target %q, which is switched off on this server. Choose another target, or start the server with --process-target.", event.Name, content.Target)
+	}
 	if err := completeRequest(&r, content); err != nil {
 		return nil, err
 	}

@@ -16,12 +16,13 @@ type Adopted struct {
 	EventType cronium.EventType
 }
 
-// TakeOver gives the process up to limit open executions that belong to nobody
+// TakeOver gives the process up to limit open executions on the targets that it
+// serves, which belong to nobody
 // alive, or to the process itself without being among those that it drives (a
 // claim whose answer was lost), and puts the queue's entries of dead processes right: an entry whose
 // job is still QUEUED may be fetched again, the others are done, because their
 // executions have an owner of their own.
-func (s *Store) TakeOver(ctx context.Context, process cronium.ID, driven []cronium.ID, limit int) ([]Adopted, error) {
+func (s *Store) TakeOver(ctx context.Context, process cronium.ID, targets []cronium.TargetKind, driven []cronium.ID, limit int) ([]Adopted, error) {
 	if driven == nil {
 		driven = []cronium.ID{} // nil would be NULL, with which nothing compares
 	}
@@ -38,22 +39,22 @@ func (s *Store) TakeOver(ctx context.Context, process cronium.ID, driven []croni
 		if err := releaseQueue(ctx, tx, dead); err != nil {
 			return err
 		}
-		adopted, err = takeExecutions(ctx, tx, process, dead, driven, limit)
+		adopted, err = takeExecutions(ctx, tx, process, targets, dead, driven, limit)
 		return err
 	})
 	return adopted, mapError(err, "take over executions")
 }
 
-func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
+func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, targets []cronium.TargetKind, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
 	rows, err := tx.Query(ctx, `
 		WITH free AS (
 			SELECT id FROM executions
-			WHERE status IN ('PENDING', 'RUNNING') AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
+			WHERE status IN ('PENDING', 'RUNNING') AND target = ANY($5) AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
 			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
 		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type
-		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit, driven)
+		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit, driven, targets)
 	if err != nil {
 		return nil, err
 	}

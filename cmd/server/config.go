@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -76,7 +77,16 @@ func (c *serveCommand) Validate() error {
 	p.Add(c.Pool >= 0 && c.Pool <= 200, "--pool", "must be between 0 and 200, not %d", c.Pool)
 	p.Add(c.Image != "", "--image", "must name an image, like cronium-runtime:latest")
 	problems := append(p, c.databaseFlags.problems()...)
-	return problems.Err("The configuration")
+	return configurationError(problems)
+}
+
+// configurationError lists what is wrong, a line each, as the command line shows
+// errors.
+func configurationError(p cronium.Problems) error {
+	if err := p.Err("The configuration"); err != nil {
+		return errors.New(explain(err))
+	}
+	return nil
 }
 
 func (d *databaseFlags) problems() cronium.Problems {

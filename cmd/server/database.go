@@ -14,7 +14,7 @@ import (
 
 type migrateCommand struct{ databaseFlags }
 
-func (c *migrateCommand) Validate() error { return c.problems().Err("The configuration") }
+func (c *migrateCommand) Validate() error { return configurationError(c.problems()) }
 
 func (c *migrateCommand) Run(ctx context.Context) error {
 	s, stop, err := c.open(ctx, slog.New(slog.NewTextHandler(os.Stderr, nil)))

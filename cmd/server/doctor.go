@@ -156,6 +156,9 @@ func (c *doctorCommand) checkEngine(ctx context.Context) []finding {
 	found = append(found, finding{about: "image", ok: status.ImageReady, found: c.Image,
 		advice: "It is not on the engine. Make it with `make image`, or name an image that can be pulled with --image."})
 	for _, warning := range status.Warnings {
+		if !status.ImageReady && strings.Contains(warning, c.Image) {
+			continue // said already
+		}
 		found = append(found, finding{about: "engine", note: true, found: warning, advice: "Update the engine."})
 	}
 	return found

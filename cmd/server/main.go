@@ -42,7 +42,7 @@ func main() {
 	defer stop()
 	var commands cli
 	command := kong.Parse(&commands, kong.Name("cronium"),
-		kong.Description("Cronium runs scripts on schedules, webhooks and demand, and shows them live."),
+		kong.Description("Cronium runs scripts in containers and shows them live."),
 		kong.ShortUsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Vars{"data": defaultDataDir()})
 	if err := command.Run(); err != nil {
