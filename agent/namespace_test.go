@@ -208,6 +208,8 @@ func TestForkBombTakesNothingFromTheAgent(t *testing.T) {
 	m.kill()
 	m.startIn(syscall.CLONE_NEWPID, "mount -t proc proc /proc && echo $$ >"+filepath.Join(group, "cgroup.procs"))
 	client := m.client()
+	m.info(client)
+	threads := threadCount(t, m.process.Process.Pid)
 	j := script("bash", `bomb() { bomb | bomb & }; bomb; echo lit; sleep 300`)
 	m.mustStart(client, j)
 	f := follow(t, client, j.ExecutionId, 0)
@@ -216,11 +218,23 @@ func TestForkBombTakesNothingFromTheAgent(t *testing.T) {
 		count, err := os.ReadFile(filepath.Join(group, "pids.current"))
 		return err == nil && strings.TrimSpace(string(count)) == "64"
 	})
-	for range 20 { // new connections need threads at times
+	for range 20 {
 		m.state(m.client(), j.ExecutionId)
+	}
+	if now := threadCount(t, m.process.Process.Pid); threads < 16 || now > threads {
+		t.Errorf("the agent had %d threads before and has %d", threads, now)
 	}
 	m.signal(j.ExecutionId, agentproto.Stop_STOP_CANCEL)
 	f.end()
 	wantOutcome(t, f.finish, agentproto.Outcome_OUTCOME_CANCELLED)
 	m.info(client)
+}
+
+func threadCount(t *testing.T, pid int) int {
+	t.Helper()
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(threads)
 }

@@ -186,6 +186,24 @@ func TestEndDoesNotWaitForAServerWhenTheSpoolIsFull(t *testing.T) {
 	}
 }
 
+// TestWhatIsInThePipesAtTheEndIsKept lets a script end while nobody reads its
+// pipe for want of room.
+func TestWhatIsInThePipesAtTheEndIsKept(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("bash", "head -c 100000 /dev/zero; head -c 100000 /dev/zero >&2")
+	j.Limits.SpoolBytes = 64 << 10
+	m.mustStart(client, j)
+	m.waitFinished(client, j.ExecutionId)
+	f := follow(t, client, j.ExecutionId, 0)
+	f.end()
+	f.wantExit(0)
+	if len(f.output) != 200_000 {
+		t.Errorf("%d bytes came", len(f.output))
+	}
+}
+
 func TestFirstBytesComeAtOnceAndTheRestTogether(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)

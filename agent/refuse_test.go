@@ -165,3 +165,28 @@ func TestScriptThatCannotBeStartedSaysWhy(t *testing.T) {
 		}
 	}
 }
+
+func TestFilesThatDoNotArriveInTimeEndTheStart(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("bash", "echo")
+	j.Limits.SetupMs = 100
+	signed, err := manifest.Sign(m.key, j.Manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := client.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Send(&agentproto.StartRequest{Part: &agentproto.StartRequest_Manifest{Manifest: signed}})
+	for err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.DeadlineExceeded {
+		t.Error(err)
+	}
+	j.Limits.SetupMs = 0
+	m.mustStart(client, j)
+}

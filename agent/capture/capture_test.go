@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"cronium.dev/agent/capture"
 	agentproto "cronium.dev/agent/proto"
@@ -126,13 +128,28 @@ func TestFirstBytesAreWrittenAtOnceAndTheNextOnesTogether(t *testing.T) {
 	c.Begin(time.Now())
 	c.print(c.stdout, "first")
 	c.await(5)
-	for range 1000 {
+	// Each byte is read before the next is written.
+	const bytes = 200
+	for range bytes {
 		c.print(c.stdout, "x")
+		for c.inPipe() > 0 {
+			runtime.Gosched()
+		}
 	}
-	c.await(1005)
-	if n := len(c.finish()); n > 500 {
-		t.Errorf("1001 writes became %d records", n)
+	c.await(5 + bytes)
+	if n := len(c.finish()); n > bytes/2 {
+		t.Errorf("%d writes became %d records", bytes+1, n)
 	}
+}
+
+// inPipe is how many bytes of standard output are not read yet.
+func (c *captured) inPipe() int {
+	c.t.Helper()
+	n, err := unix.IoctlGetInt(int(c.stdout.Fd()), unix.TIOCINQ)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
 }
 
 func TestRecordsAreNoLargerThanTheProtocolAllows(t *testing.T) {

@@ -205,6 +205,9 @@ func TestCallsThatWaitAreBounded(t *testing.T) {
 	if err := <-results; err != nil {
 		t.Errorf("the answered one: %v", err)
 	}
+	if left := calls.After(0); len(left) != 63 || left[0].GetNumber() != 2 {
+		t.Errorf("%d wait, from number %d on", len(left), left[0].GetNumber())
+	}
 	calls.Close()
 	for range 63 {
 		if err := <-results; err == nil {

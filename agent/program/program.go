@@ -17,9 +17,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -114,13 +112,10 @@ func serve(ctx context.Context, args []string, version string) error {
 		}
 	}
 	saveMemory()
-	reserveThreads()
 	if err := keepToItself(); err != nil {
 		return err
 	}
-	if config.Single {
-		holdThreads(spareThreads)
-	}
+	holdThreads(spareThreads)
 	config.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
 	a, err := agent.New(config)
 	if err != nil {
@@ -143,29 +138,6 @@ func keepToItself() error {
 		return fmt.Errorf("hide the agent's memory: %w", err)
 	}
 	return nil
-}
-
-// reservedThreads are more than the agent has ever been seen to need.
-const reservedThreads = 16
-
-// reserveThreads has the runtime make its threads now and keep them. A script
-// that fills the limit of processes, in which threads count, would else end the
-// agent: the runtime cannot go on when it gets no thread.
-func reserveThreads() {
-	var started, ended sync.WaitGroup
-	gate := make(chan struct{})
-	for range reservedThreads {
-		started.Add(1)
-		ended.Go(func() {
-			runtime.LockOSThread()
-			defer runtime.UnlockOSThread() // without it the thread would end
-			started.Done()
-			<-gate
-		})
-	}
-	started.Wait()
-	close(gate)
-	ended.Wait()
 }
 
 func connect(ctx context.Context, args []string) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
 
 	"pgregory.net/rapid"
 
@@ -137,27 +138,34 @@ func TestAcknowledgedOutputIsRemovedFromDisk(t *testing.T) {
 
 func TestRoomIsWaitedForByAllWhoWrite(t *testing.T) {
 	t.Parallel()
-	l := spool.NewLog(t.TempDir(), 64<<10)
-	for range 2 {
-		l.Append(stdout, 0, make([]byte, spool.MaxRecord))
-	}
-	closed := make(chan struct{})
-	close(closed)
-	if l.Room(closed) {
-		t.Fatal("there is room in a full log")
-	}
-	got := make(chan bool, 2)
-	for range 2 { // as standard output and standard error
-		go func() { got <- l.Room(nil) }()
-	}
-	if err := l.Acknowledge(l.End()); err != nil {
-		t.Fatal(err)
-	}
-	for range 2 {
-		if !<-got {
-			t.Error("no room after an acknowledgement")
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		l := spool.NewLog(dir, 64<<10)
+		for range 2 {
+			l.Append(stdout, 0, make([]byte, spool.MaxRecord))
 		}
-	}
+		closed := make(chan struct{})
+		close(closed)
+		if l.Room(closed) {
+			t.Fatal("there is room in a full log")
+		}
+		got := make(chan bool, 2)
+		for range 2 { // as standard output and standard error
+			go func() { got <- l.Room(nil) }()
+		}
+		synctest.Wait()
+		if len(got) != 0 {
+			t.Fatal("a full log was not waited for")
+		}
+		if err := l.Acknowledge(l.End()); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if !<-got {
+				t.Error("no room after an acknowledgement")
+			}
+		}
+	})
 }
 
 func TestWhatWasHalfWrittenWhenTheAgentDiedIsCutOff(t *testing.T) {
