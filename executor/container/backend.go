@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 )
@@ -198,9 +200,21 @@ func (b *Backend) boot(ctx context.Context, id string) (*place, error) {
 	}
 	link, err := executor.Connect(ctx, s)
 	if err != nil {
-		return nil, fmt.Errorf("the agent in container %.12s did not answer: %w (it said: %q)", id, err, s.tail())
+		err = fmt.Errorf("the agent in container %.12s did not answer: %w (it said: %q)", id, err, s.tail())
+		return nil, b.whyNot(ctx, id, err)
 	}
 	return &place{backend: b, id: id, instance: link.Info.GetInstance(), link: link}, nil
+}
+
+// whyNot tells an agent that cannot work in its container from one that was
+// ended from outside, by an engine that stops, say: another try makes sense then.
+func (b *Backend) whyNot(ctx context.Context, id string, cause error) error {
+	s, err := b.engine.inspect(ctx, id)
+	ended := err == nil && !s.running && !s.oom && (s.exitCode == 0 || s.exitCode == 128+int(unix.SIGTERM) || s.exitCode == 128+int(unix.SIGKILL))
+	if ended || errors.Is(err, errAbsent) || errors.Is(err, executor.ErrUnavailable) {
+		return fmt.Errorf("%w: %w", executor.ErrUnavailable, cause)
+	}
+	return cause
 }
 
 // discard removes a container for whose removal nobody waits. What cannot be

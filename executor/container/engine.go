@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -90,10 +91,11 @@ func (e *engine) close() { _ = e.client.Close() } // idle connections only
 // fail says what was being done and what the engine's answer means.
 func fail(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
+	var broken *net.OpError // of the calls that keep their connection, where the client says nothing better
 	switch {
 	case err == nil:
 		return nil
-	case client.IsErrConnectionFailed(err):
+	case client.IsErrConnectionFailed(err), errors.As(err, &broken):
 		return fmt.Errorf("%s: %w: %w", doing, executor.ErrUnavailable, err)
 	case errdefs.IsNotFound(err):
 		return fmt.Errorf("%s: %w: %w", doing, errAbsent, err)

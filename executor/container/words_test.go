@@ -3,10 +3,12 @@ package container
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 
 	"cronium.dev/cronium"
@@ -62,6 +64,11 @@ func TestErrorsOfTheEngineAreToldApart(t *testing.T) {
 	away := public(fmt.Errorf("create: %w", executor.ErrUnavailable), shape{})
 	if !errors.Is(away, executor.ErrUnavailable) || cronium.CodeOf(away) != cronium.CodeUnavailable {
 		t.Errorf("an engine that is away: %v", away)
+	}
+	// As the client says it of an attach.
+	refused := fmt.Errorf("cannot connect to the Docker daemon: %w", &net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT})
+	if err := fail(refused, "attach"); !errors.Is(err, executor.ErrUnavailable) {
+		t.Errorf("an attach while the engine is away: %v, want ErrUnavailable", err)
 	}
 	own := cronium.Errorf(cronium.CodeConflict, "as it is")
 	if got := public(own, shape{}); got != error(own) {
