@@ -25,7 +25,8 @@ import (
 //     and exactly once in one that succeeded;
 //   - the output of an execution that came to its end is all numbered lines,
 //     each once and in order; of any other a part of that from its beginning;
-//   - an execution is lost or failed only if its container was taken from it.
+//   - an execution is lost only if its container was taken from it, and fails
+//     only if its script does.
 
 func (e *execution) created() time.Time { return cronium.IDTime(e.ID) }
 
@@ -157,8 +158,11 @@ func (c *checker) execution(e execution) {
 	if e.ended() && kind.reports && starts == 0 {
 		c.wrong(e, "it came to an end, but its script never started")
 	}
-	if (e.Status == cronium.ExecutionLost || e.Status == cronium.ExecutionFailure && !e.ended()) && !c.run.strikes.excuses(e) {
-		c.wrong(e, "its container was not taken from it, and yet it is %s", e.Status)
+	if e.Status == cronium.ExecutionLost && !c.run.strikes.excuses(e) {
+		c.wrong(e, "its container was not taken from it, and yet it is lost")
+	}
+	if e.Status == cronium.ExecutionFailure && !e.ended() {
+		c.wrong(e, "it failed for a reason that is not the script's")
 	}
 	c.output(e, kind)
 }

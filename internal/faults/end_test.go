@@ -99,9 +99,15 @@ func (r *run) onlyIdle(ctx context.Context) error {
 func (r *run) noProcesses() error {
 	var left []string
 	for _, p := range processes(r.dir) {
-		ofEngine := strings.Contains(p.command, filepath.Join(r.dir, "engine"))
-		if !ofEngine || strings.Contains(p.command, "containerd-shim") {
+		switch {
+		case !strings.Contains(p.command, filepath.Join(r.dir, "engine")):
 			left = append(left, fmt.Sprintf("process %d (%.100s)", p.pid, p.command))
+		case strings.Contains(p.command, "containerd-shim"):
+			// An engine that was killed forgets shims; without a process in
+			// their container they are its own affair.
+			for _, child := range children(p.pid) {
+				left = append(left, fmt.Sprintf("process %d, in a container (%.160s)", child, p.command))
+			}
 		}
 	}
 	if len(left) > 0 {

@@ -23,6 +23,7 @@ const gateway = "172.17.0.1"
 // engine is a dockerd of this test's own.
 type engine struct {
 	dir   string
+	log   string // file
 	host  string // its address
 	space *namespace
 
@@ -31,14 +32,14 @@ type engine struct {
 }
 
 // newEngine starts an engine that has the runtime image.
-func newEngine(t *testing.T, dir string) *engine {
+func newEngine(t *testing.T, dir, log string) *engine {
 	t.Helper()
 	machine := testenv.Engine(t)
 	space, err := newNamespace()
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &engine{dir: dir, host: "unix://" + filepath.Join(dir, "engine.sock"), space: space}
+	e := &engine{dir: dir, log: log, host: "unix://" + filepath.Join(dir, "engine.sock"), space: space}
 	t.Cleanup(func() {
 		if err := e.stop(); err != nil {
 			t.Error(err)
@@ -56,7 +57,7 @@ func newEngine(t *testing.T, dir string) *engine {
 
 // start starts the daemon and waits until it answers.
 func (e *engine) start(ctx context.Context) error {
-	log, err := os.OpenFile(filepath.Join(e.dir, "engine.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	log, err := os.OpenFile(e.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -85,29 +86,44 @@ func (e *engine) start(ctx context.Context) error {
 	})
 }
 
-// signal sends a signal to the daemon and waits for its end.
+// signal sends a signal to the daemon and waits for its end, and for that of
+// its containerd, which dies with it.
 func (e *engine) signal(s os.Signal) error {
 	if err := e.daemon.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
 	select {
 	case <-e.ended:
-		return nil
 	case <-time.After(time.Minute):
 		return errors.Join(errors.New("dockerd did not end within a minute"), e.daemon.Process.Kill())
 	}
+	err := await(context.Background(), time.Minute, "containerd to end", func() error {
+		for _, p := range processes(e.dir) {
+			if strings.HasPrefix(p.command, "containerd ") {
+				return fmt.Errorf("process %d lives", p.pid)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	// The next daemon would take a process that has died and was not waited
+	// for, or another one of this number, for a containerd that lives, and wait
+	// for its answers in vain.
+	err = os.Remove(filepath.Join(e.dir, "exec", "containerd", "containerd.pid"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
-// stop ends the daemon and whatever it has left.
+// stop ends the daemon.
 func (e *engine) stop() error {
 	if e.daemon == nil || e.daemon.Process == nil {
 		return nil
 	}
-	err := e.signal(syscall.SIGTERM)
-	for _, p := range processes(e.dir) {
-		err = errors.Join(err, syscall.Kill(p.pid, syscall.SIGKILL))
-	}
-	return err
+	return e.signal(syscall.SIGTERM)
 }
 
 // copyImage gives the engine the runtime image of the machine's engine.

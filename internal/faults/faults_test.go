@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,6 +77,11 @@ func newRun(t *testing.T, random *rand.Rand) *run {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		for _, p := range processes(dir) { // what a failed run has left
+			if err := syscall.Kill(p.pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+				t.Error(err)
+			}
+		}
 		if t.Failed() {
 			t.Logf("logs are kept in %s", filepath.Join(dir, "logs"))
 			removeAllBut(t, dir, "logs")
@@ -95,7 +101,7 @@ func newRun(t *testing.T, random *rand.Rand) *run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &run{dir: dir, engine: newEngine(t, filepath.Join(dir, "engine"))}
+	r := &run{dir: dir, engine: newEngine(t, filepath.Join(dir, "engine"), filepath.Join(dir, "logs", "engine.log"))}
 	r.site = &instance.Site{
 		Binaries: binaries, Data: filepath.Join(dir, "site"), Logs: filepath.Join(dir, "logs"),
 		Engine: r.engine.host, Flags: []string{"--pool", "4"},

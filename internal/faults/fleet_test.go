@@ -28,12 +28,8 @@ func newFleet(t *testing.T, site *instance.Site) *fleet {
 	t.Helper()
 	f := &fleet{site: site}
 	t.Cleanup(func() {
-		for _, s := range f.both() {
-			if s != nil && s.Alive() {
-				if err := s.Kill(); err != nil {
-					t.Error(err)
-				}
-			}
+		if err := f.stop(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 	for i := range f.servers {
@@ -84,7 +80,9 @@ func (f *fleet) stop(ctx context.Context) error {
 	defer cancel()
 	var failed error
 	for _, s := range f.both() {
-		failed = errors.Join(failed, s.Stop(ctx))
+		if s != nil {
+			failed = errors.Join(failed, s.Stop(ctx))
+		}
 	}
 	return failed
 }

@@ -17,6 +17,7 @@ import (
 type Server struct {
 	Name    string // "server-3"
 	Address string // "http://127.0.0.1:41234"
+	Page    string // the page to open, as printed: on a first run with its code
 	Log     string // file
 	PID     int
 
@@ -53,7 +54,8 @@ func (s *Site) Start(ctx context.Context, flags ...string) (*Server, error) {
 	address := make(chan string, 1)
 	go server.wait(said, address)
 	select {
-	case server.Address = <-address:
+	case server.Page = <-address:
+		server.Address, _, _ = strings.Cut(server.Page, "/setup")
 		return server, nil
 	case <-server.ended:
 		return nil, fmt.Errorf("%s ended at its start (%w); its log says:\n%s", server.Name, server.err, server.LogTail(4000))
@@ -67,7 +69,6 @@ func (s *Server) wait(said io.Reader, address chan<- string) {
 	defer close(s.ended)
 	for lines := bufio.NewScanner(said); lines.Scan(); {
 		if line := lines.Text(); strings.HasPrefix(line, "http") {
-			line, _, _ = strings.Cut(line, "/setup")
 			address <- line
 			break
 		}
@@ -92,13 +93,13 @@ func (s *Server) Kill() error {
 // Stop asks the server to stop and waits until it has; when ctx ends before, it
 // is killed.
 func (s *Server) Stop(ctx context.Context) error {
-	select {
-	case <-s.ended:
+	if !s.Alive() {
 		return nil
-	default:
 	}
-	if err := s.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
+	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGCONT} { // a stopped one does not get the first
+		if err := s.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+			return err
+		}
 	}
 	select {
 	case <-s.ended:

@@ -37,15 +37,19 @@ type Site struct {
 	started int
 }
 
-// email is the administrator's.
-const email = "admin@example.com"
+// How the administrator of a Site signs in. Nothing is reached with it but that
+// site, on this machine's loopback.
+const (
+	Email    = "admin@example.com"
+	Password = "not a secret of anyone"
+)
 
 // Token makes an administrator and an API token of theirs that may do all.
 func (s *Site) Token(ctx context.Context) (string, error) {
-	if _, err := s.command(ctx, "not a secret of anyone\n", "user", "add", "--role", "ADMIN", "--name", "Admin", email); err != nil {
+	if _, err := s.command(ctx, Password+"\n", "user", "add", "--role", "ADMIN", "--name", "Admin", Email); err != nil {
 		return "", err
 	}
-	said, err := s.command(ctx, "", "token", "add", "--name", "load", "--scope", "write", email)
+	said, err := s.command(ctx, "", "token", "add", "--name", "load", "--scope", "write", Email)
 	return strings.TrimSpace(said), err
 }
 
