@@ -15,6 +15,11 @@ import (
 // defaultPath is where programs are looked for when nobody says.
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+// sentence is an error that is written for the person who started the script.
+type sentence string
+
+func (s sentence) Error() string { return string(s) }
+
 // environment is all that the script sees: what the image says (in a container
 // the agent's own environment is that of the image), what the manifest says,
 // and what the helper libraries need.
@@ -80,7 +85,7 @@ func (e *execution) command(env map[string]string) (path string, args []string, 
 	path = lookPath(program, env["PATH"])
 	if path == "" {
 		searched := strings.TrimPrefix(env["PATH"], filepath.Join(e.agent.config.Work, "bin")+":")
-		return "", nil, fmt.Errorf("There is no %s here: none of the directories %s has it. Choose an image or a machine that has it.", program, searched) //nolint:staticcheck // a sentence for a person
+		return "", nil, sentence(fmt.Sprintf("There is no %s here: none of the directories %s has it. Choose an image or a machine that has it.", program, searched))
 	}
 	return path, args, nil
 }
@@ -101,28 +106,32 @@ func lookPath(program, list string) string {
 }
 
 // whyNotStarted puts the system's refusal to run a program into words.
-func whyNotStarted(program string, err error) string {
+func whyNotStarted(program string, err error) sentence {
+	return sentence(program + " cannot be run: " + refusalToRun(err) + ".")
+}
+
+func refusalToRun(err error) string {
 	switch {
 	case errors.Is(err, unix.ENOENT):
-		return fmt.Sprintf("%s cannot be run: it, or the interpreter or loader that it names, does not exist here.", program)
+		return "it, or the interpreter or loader that it names, does not exist here"
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
-		return fmt.Sprintf("%s cannot be run: the agent may not execute it (its permissions, or a file system mounted noexec).", program)
+		return "the agent may not execute it (its permissions, or a file system mounted noexec)"
 	case errors.Is(err, unix.ENOEXEC):
-		return fmt.Sprintf("%s cannot be run: it is neither a program for this machine (%s) nor a script that begins with #!.", program, machine)
+		return "it is neither a program for this machine (" + machine + ") nor a script that begins with #!"
 	case errors.Is(err, unix.E2BIG):
-		return fmt.Sprintf("%s cannot be run: its environment and arguments are larger than the system allows.", program)
+		return "its environment and arguments are larger than the system allows"
 	case errors.Is(err, unix.EAGAIN):
-		return fmt.Sprintf("%s cannot be run: the limit of processes is reached.", program)
+		return "the limit of processes is reached"
 	case errors.Is(err, unix.ENOMEM):
-		return fmt.Sprintf("%s cannot be run: there is not enough memory.", program)
+		return "there is not enough memory"
 	}
-	return fmt.Sprintf("%s cannot be run: %v.", program, err)
+	return err.Error()
 }
 
 // whyNotPrepared puts an error before the start into words.
-func whyNotPrepared(err error) string {
+func whyNotPrepared(err error) sentence {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return fmt.Sprintf("The disk of the target is full, so the script could not be put there (%v). Free some space or raise the disk limit.", err)
+		return sentence(fmt.Sprintf("The disk of the target is full, so the script could not be put there (%v). Free some space or raise the disk limit.", err))
 	}
-	return fmt.Sprintf("The script could not be put on the target: %v.", err)
+	return sentence(fmt.Sprintf("The script could not be put on the target: %v.", err))
 }

@@ -50,7 +50,6 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ReadBufferSize(bufferBytes),
 		grpc.WriteBufferSize(2*bufferBytes),
-		grpc.SharedWriteBuffer(true),
 		grpc.StaticStreamWindowSize(windowBytes),
 		grpc.StaticConnWindowSize(windowBytes),
 		grpc.MaxConcurrentStreams(128),

@@ -175,11 +175,11 @@ func (e *execution) endWithout(reason error) {
 	e.removeWork()
 }
 
-// prepare makes everything that the process needs. Its error is a sentence for
-// a person.
+// prepare makes everything that the process needs. Its error is a
+// sentence.
 func (e *execution) prepare() error {
 	if err := e.prepareFiles(); err != nil {
-		return errors.New(whyNotPrepared(err))
+		return whyNotPrepared(err)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (e *execution) placeFiles() error {
 	return nil
 }
 
-// launch starts the process. Its error is a sentence for a person.
+// launch starts the process. Its error is a sentence.
 func (e *execution) launch() error {
 	env := e.environment()
 	path, args, err := e.command(env)
@@ -244,7 +244,7 @@ func (e *execution) launch() error {
 	}
 	output, stdout, stderr, err := capture.New(e.log, e.manifest.GetLimits().GetOutputBytes(), e.wake)
 	if err != nil {
-		return errors.New(whyNotPrepared(err))
+		return whyNotPrepared(err)
 	}
 	e.capture = output
 	defer stdout.Close()
@@ -254,7 +254,7 @@ func (e *execution) launch() error {
 		Stdout: stdout, Stderr: stderr, Mark: e.mark(),
 	})
 	if err != nil {
-		return errors.New(whyNotStarted(path, err))
+		return whyNotStarted(path, err)
 	}
 	e.capture.Begin(time.Now())
 	e.mu.Lock()

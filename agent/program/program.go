@@ -53,7 +53,7 @@ func dispatch(ctx context.Context, args []string, version string) error {
 		return helper.Command(args[1:], os.Getenv, os.Stdin, os.Stdout)
 	}
 	if len(args) < 2 {
-		return errors.New("no command is given\n\n" + usage)
+		return errors.New("no command is given; \"cronium-agent help\" lists them")
 	}
 	switch name, rest := args[1], args[2:]; name {
 	case "serve":
@@ -71,7 +71,7 @@ func dispatch(ctx context.Context, args []string, version string) error {
 		fmt.Print(usage)
 		return nil
 	default:
-		return fmt.Errorf("there is no command %q\n\n%s", name, usage)
+		return fmt.Errorf("there is no command %q; \"cronium-agent help\" lists them", name)
 	}
 }
 

@@ -226,17 +226,6 @@ func (l *Log) tellRoom() {
 	}
 }
 
-// drop removes the oldest segment. l.mu is held.
-func (l *Log) drop(first *segment) {
-	if first.mem != nil {
-		l.memory -= first.size
-	} else {
-		l.disk -= first.size
-	}
-	first.remove()
-	l.segments = l.segments[1:]
-}
-
 // End is the offset after the last byte.
 func (l *Log) End() uint64 {
 	l.mu.Lock()
