@@ -12,7 +12,7 @@
 package spool
 
 import (
-	"bufio"
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -157,7 +157,7 @@ func line(kind byte, id string, expiry time.Time) string {
 func (s *Spool) append(text string) error {
 	n, err := s.journal.WriteAt([]byte(text), s.size)
 	if err != nil {
-		s.journal.Truncate(s.size)
+		s.journal.WriteAt(make([]byte, n), s.size)
 		return err
 	}
 	s.size += int64(n)
@@ -166,19 +166,13 @@ func (s *Spool) append(text string) error {
 
 // load reads the journal and writes it anew, shorter.
 func (s *Spool) load() error {
-	file, err := os.Open(s.path("journal"))
+	raw, err := os.ReadFile(s.path("journal"))
 	if err != nil && !os.IsNotExist(err) {
 		return err
 	}
-	if err == nil {
-		defer file.Close()
-		lines := bufio.NewScanner(file)
-		for lines.Scan() {
-			s.replay(lines.Text())
-		}
-		if err := lines.Err(); err != nil {
-			return err
-		}
+	text, _, _ := bytes.Cut(raw, []byte{0}) // the rest is for lines to come
+	for line := range strings.Lines(string(text)) {
+		s.replay(line)
 	}
 	if err := s.loadInstance(); err != nil {
 		return err
@@ -189,7 +183,7 @@ func (s *Spool) load() error {
 // replay ignores what is not a whole line: the end of a write that was cut.
 func (s *Spool) replay(text string) {
 	fields := strings.Fields(text)
-	if len(fields) != 3 {
+	if len(fields) != 3 || !strings.HasSuffix(text, "\n") {
 		return
 	}
 	ms, err := strconv.ParseInt(fields[2], 10, 64)
@@ -232,6 +226,10 @@ func (s *Spool) compact() error {
 		}
 		text.WriteString(line('F', id, expiry))
 	}
+	size := int64(text.Len())
+	// Space is written ahead: the disk then takes a line without having to note
+	// that the file has grown, which is most of the time of a Claim.
+	text.Write(make([]byte, max(journalLimit, size)))
 	next, err := os.OpenFile(s.path("journal.new"), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("shorten journal: %w", err)
@@ -243,8 +241,7 @@ func (s *Spool) compact() error {
 	if s.journal != nil {
 		s.journal.Close()
 	}
-	s.journal, s.size = next, int64(text.Len())
-	s.compacted = s.size
+	s.journal, s.size, s.compacted = next, size, size
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package spool_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -80,19 +81,22 @@ func TestHalfALineAtTheEndOfTheJournalIsIgnored(t *testing.T) {
 	s := open(t, dir)
 	claim(t, s, "a", time.Now().Add(time.Hour))
 	s.Close()
-	f, err := os.OpenFile(filepath.Join(dir, "journal"), os.O_APPEND|os.O_WRONLY, 0)
+	name := filepath.Join(dir, "journal")
+	raw, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.WriteString("C half-an-id")
-	f.Close()
+	copy(raw[bytes.IndexByte(raw, 0):], "C half 17956")
+	if err := os.WriteFile(name, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s = open(t, dir)
 	if ids := s.Executions(); len(ids) != 1 || ids[0] != "a" {
 		t.Errorf("executions are %v", ids)
 	}
 	claim(t, s, "b", time.Now().Add(time.Hour))
 	s.Close()
-	if s = open(t, dir); !s.Used("b") || s.Used("half-an-id") {
+	if s = open(t, dir); !s.Used("b") || s.Used("half") {
 		t.Error("the line after it is lost")
 	}
 }
