@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -99,6 +101,18 @@ func TestHostileSchemasAreRefusedWithAReason(t *testing.T) {
 		if cronium.CodeOf(err) != cronium.CodeInvalid || !strings.Contains(fmt.Sprint(err), word) {
 			t.Errorf("%.80s: %v, want %q", raw, err, word)
 		}
+	}
+}
+
+func TestNoFileIsRead(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "schema.json")
+	if err := os.WriteFile(file, []byte(`{"const": "secret"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := inputschema.Compile(json.RawMessage(`{"$ref":"file://` + file + `"}`))
+	if cronium.CodeOf(err) != cronium.CodeInvalid || !strings.Contains(fmt.Sprint(err), "must not refer to file://") {
+		t.Errorf("a reference to a file that is there: %v", err)
 	}
 }
 
