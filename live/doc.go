@@ -8,4 +8,11 @@
 // One LISTEN connection a process wakes the subscribers of topics published
 // elsewhere. A topic carries no data: who is woken reads the database, so a lost
 // notification costs a moment, never a fact.
+//
+// Tails follows the output of executions for its viewers. One goroutine an
+// execution reads what is new, once for all viewers of this process, and keeps
+// the last pieces; a Follower is a viewer's place in the output and waits for
+// the next piece. One that has fallen behind, or begins earlier, reads the
+// database itself until it has caught up, so that it costs no memory and holds
+// up nobody.
 package live
