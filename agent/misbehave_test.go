@@ -3,6 +3,7 @@ package agent_test
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,24 @@ func TestScriptThatClosesItsOutputRunsOn(t *testing.T) {
 	m.touch(j, "go")
 	f.end()
 	f.wantExit(5)
+}
+
+func TestPipeThatSomethingOutsideHoldsDoesNotHoldUpTheEnd(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("bash", `echo $$; while [ ! -e go ]; do sleep 0.02; done`)
+	m.mustStart(client, j)
+	f := follow(t, client, j.ExecutionId, 0)
+	f.untilOutput("\n")
+	held, err := os.OpenFile(fmt.Sprintf("/proc/%s/fd/1", bytes.TrimSpace(f.output)), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	m.touch(j, "go")
+	f.end()
+	f.wantExit(0)
 }
 
 func TestBytesOfAnyKindArriveAsTheyWere(t *testing.T) {

@@ -76,21 +76,41 @@ func TestCommandShowsPartsOfTheInput(t *testing.T) {
 	}
 }
 
-func TestInstallRestoresWhatIsMissing(t *testing.T) {
+// spoil makes one file something else in the way its name tells.
+func spoil(t *testing.T, path string, content []byte) {
+	t.Helper()
+	var err error
+	switch filepath.Ext(path) {
+	case ".py": // of the same size
+		content[0]++
+		err = os.WriteFile(path, content, 0o644)
+	case ".js":
+		err = os.Remove(path)
+	case ".sh":
+		if err = os.Remove(path); err == nil {
+			err = os.Symlink("/etc/hostname", path)
+		}
+	default:
+		err = os.Truncate(path, 0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInstallRestoresWhatWasChanged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for range 2 {
+	for range 3 {
 		if err := helper.Install(dir, "/program"); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"python/cronium.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "bin/cronium.sh"} {
 			content, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil || len(content) == 0 {
-				t.Errorf("%s: %v", name, err)
+			if err != nil || !strings.Contains(string(content), "cronium") {
+				t.Errorf("%s: %q, %v", name, content, err)
 			}
-			if err := os.Truncate(filepath.Join(dir, name), 0); err != nil {
-				t.Fatal(err)
-			}
+			spoil(t, filepath.Join(dir, name), content)
 		}
 		if to, err := os.Readlink(filepath.Join(dir, "bin/cronium")); err != nil || to != "/program" {
 			t.Errorf("command: %q, %v", to, err)

@@ -11,6 +11,7 @@
 package helper
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -34,18 +35,11 @@ func Install(dir, program string) error {
 		if d.IsDir() {
 			return os.MkdirAll(target, 0o755)
 		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		if same, err := os.Lstat(target); err == nil && same.Mode().IsRegular() && same.Size() == info.Size() {
-			return nil
-		}
 		content, err := libs.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(target, content, 0o644)
+		return ensure(target, content)
 	})
 	if err != nil {
 		return fmt.Errorf("write helper libraries: %w", err)
@@ -61,6 +55,29 @@ func Install(dir, program string) error {
 		return fmt.Errorf("write command cronium: %w", err)
 	}
 	return nil
+}
+
+// ensure makes a file have a content. A script runs as the same user and may have
+// put anything there, so it is looked at each time and replaced as a whole.
+func ensure(path string, content []byte) error {
+	if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() {
+		if now, err := os.ReadFile(path); err == nil && bytes.Equal(now, content) {
+			return nil
+		}
+	}
+	part, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	_, err = part.Write(content)
+	err = errors.Join(err, part.Chmod(0o644), part.Close())
+	if err == nil {
+		err = os.Rename(part.Name(), path)
+	}
+	if err != nil {
+		os.Remove(part.Name())
+	}
+	return err
 }
 
 // Environment are the variables by which scripts find the libraries installed
