@@ -149,7 +149,7 @@ func (h *Handlers) saveForm(r *http.Request, page *views.Event, form views.Event
 		return "saved", err
 	case named:
 		_, err = h.Store.UpdateEvent(r.Context(), p.WorkspaceID, page.Event.ID, form.Name, form.Description)
-		return "saved", err
+		return "named", err
 	}
 	return "unchanged", nil
 }

@@ -56,7 +56,7 @@ func (h *Handlers) eventRunsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Rows, page.Older = firstRows(rows)
 	if r.URL.Query().Get("part") == "live" {
-		return h.render(w, r, http.StatusOK, page.List())
+		return h.render(w, r, http.StatusOK, page.Changes())
 	}
 	return h.render(w, r, http.StatusOK, page.Page())
 }

@@ -53,7 +53,7 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 		page.Attention = append(page.Attention, views.AttentionItem(a))
 	}
 	if part {
-		return h.render(w, r, http.StatusOK, page.Body())
+		return h.render(w, r, http.StatusOK, page.Changes())
 	}
 	return h.render(w, r, http.StatusOK, page.Page())
 }

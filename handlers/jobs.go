@@ -72,7 +72,10 @@ func firstRows(rows []store.JobRow) ([]views.JobRow, *cronium.ID) {
 // jobsFresh answers a list that is on a screen: the jobs in it that were open
 // as they are now, and how many have come on top.
 func (h *Handlers) jobsFresh(w http.ResponseWriter, r *http.Request, page views.Jobs, filter store.JobFilter) error {
-	page.Frame = h.frame(r, "Jobs", layout.NavJobs)
+	var err error
+	if page.Frame, err = h.counted(r, "Jobs", layout.NavJobs); err != nil {
+		return err
+	}
 	query, workspace := r.URL.Query(), principal(r).WorkspaceID
 	var open []cronium.ID
 	for _, s := range query["open"] {

@@ -25,6 +25,7 @@ func (h *Handlers) counted(r *http.Request, title string, nav layout.Nav, path .
 	}
 	f.Said = map[string]string{
 		"saved":      "Saved.",
+		"named":      "Name and description are saved. The version stays.",
 		"unchanged":  "Nothing was changed, so no version was made.",
 		"restored":   "The version is restored as a new one.",
 		"duplicated": "This is the copy. It begins as a draft.",

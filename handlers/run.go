@@ -117,11 +117,13 @@ func (h *Handlers) liveJob(r *http.Request, id cronium.ID) (component templ.Comp
 		return nil, false, err
 	}
 	page.Principal = principal(r)
-	component = page.Changes()
 	if r.URL.Query().Get("view") == "test" {
-		component = page.TestChanges()
+		return page.TestChanges(), page.Job.Status.Final(), nil
 	}
-	return component, page.Job.Status.Final(), nil
+	if page.OpenJobs, err = h.Store.OpenJobCount(r.Context(), page.Principal.WorkspaceID); err != nil {
+		return nil, false, err
+	}
+	return page.Changes(), page.Job.Status.Final(), nil
 }
 
 // cancelRun asks for a job to be stopped. The page hears of it by its stream.

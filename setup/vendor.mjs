@@ -25,10 +25,9 @@ const files = {
     ...list("ace-builds/css", (name) => name.startsWith("main-") || aceThemes.some((t) => name.startsWith(`${t}-`))),
   ],
   "ace/css/theme": aceThemes.map((name) => `ace-builds/css/theme/${name}.css`),
-  uplot: ["uplot/dist/uPlot.iife.min.js", "uplot/dist/uPlot.min.css"],
   fonts: [
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
-    "@fontsource-variable/jetbrains-mono/files/jetbrains-mono-latin-wght-normal.woff2",
+    "@fontsource/jetbrains-mono/files/jetbrains-mono-latin-400-normal.woff2",
   ],
 };
 

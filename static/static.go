@@ -49,6 +49,9 @@ func New() (*Files, error) {
 		}
 		fmt.Fprintf(hash, "%s %d\n", name, len(body))
 		hash.Write(body)
+		if strings.HasPrefix(name, "js/") {
+			body = withoutComments(body)
+		}
 		s.files[name] = newFile(name, body)
 		return nil
 	})
@@ -102,6 +105,20 @@ func joined(names ...string) ([]byte, error) {
 		all.WriteString("}\n")
 	}
 	return all.Bytes(), nil
+}
+
+// withoutComments leaves out the lines of a script that are comments, and the
+// indentation. Line numbers change; no text in our scripts goes over a line's
+// end, which a test looks after.
+func withoutComments(script []byte) []byte {
+	var out bytes.Buffer
+	for line := range bytes.Lines(script) {
+		line = bytes.TrimLeft(line, " ")
+		if !bytes.HasPrefix(line, []byte("//")) && len(bytes.TrimSpace(line)) > 0 {
+			out.Write(line)
+		}
+	}
+	return out.Bytes()
 }
 
 // mediaType is the Content-Type of a name, "" for what is not served.

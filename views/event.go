@@ -27,7 +27,7 @@ type Event struct {
 	Content        cronium.Content // of the current version, for the summary
 	TestFields     []InputField    // of the schema, for a test run
 	TestInput      string
-	Saved          string // by Answer: "saved" or "unchanged"
+	Saved          string // by Answer: "saved" (a version), "named" or "unchanged"
 	Message        string // why it was not saved
 	Problems       cronium.Problems
 	ProcessTarget  bool // the target "process" may be chosen

@@ -1,11 +1,11 @@
-// <cronium-draft key version> around a form: tells when it has changes that are
+// <cronium-draft key version saved> around a form: tells when it has changes that are
 // not saved, keeps them in this browser, and puts them back after an accident.
-// A save is seen by a new version in its attribute.
+// A save is seen by a new moment in the attribute saved.
 
 const ignored = new Set(["base", "tab", "note"]);
 
 customElements.define("cronium-draft", class extends HTMLElement {
-  static observedAttributes = ["version"];
+  static observedAttributes = ["saved"];
 
   connectedCallback() {
     this.form = this.querySelector("form");
@@ -24,8 +24,9 @@ customElements.define("cronium-draft", class extends HTMLElement {
     addEventListener("beforeunload", (event) => {
       if (this.dirty && !this.inside) event.preventDefault();
     }, { signal });
-    // After the editor has been made.
-    queueMicrotask(() => this.#offer());
+    // The parts that it is put back into are scripts of their own.
+    const parts = ["cronium-editor", "cronium-rows"].filter((name) => this.querySelector(name));
+    Promise.all(parts.map((name) => customElements.whenDefined(name))).then(() => this.isConnected && this.#offer());
   }
 
   disconnectedCallback() {
@@ -46,6 +47,7 @@ customElements.define("cronium-draft", class extends HTMLElement {
   }
 
   #changed() {
+    if (!this.offered) return; // what was kept is not written over unseen
     const now = this.#snapshot();
     this.dirty = now !== this.saved;
     for (const mark of document.querySelectorAll("[data-unsaved]")) mark.hidden = !this.dirty;
@@ -59,13 +61,14 @@ customElements.define("cronium-draft", class extends HTMLElement {
 
   // offer puts back what was kept, if it was made on this version; else it asks.
   #offer() {
+    this.offered = true;
     let kept;
     try {
       kept = JSON.parse(localStorage.getItem(this.key));
     } catch {
-      return;
+      kept = null;
     }
-    if (!kept || JSON.stringify(kept.entries) === this.saved) return;
+    if (!kept || JSON.stringify(kept.entries) === this.saved) return this.#changed();
     const same = kept.version === this.getAttribute("version");
     if (same) this.#restore(kept.entries);
     const at = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" }).format(kept.at);

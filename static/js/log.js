@@ -42,8 +42,8 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.#stop();
   }
 
-  attributeChangedCallback(name, before) {
-    if (!this.store || before === null) return void (this.started = Date.parse(this.getAttribute("started")));
+  attributeChangedCallback(name) {
+    if (!this.store) return;
     if (name === "started") {
       this.started = Date.parse(this.getAttribute("started"));
       this.#redraw();
