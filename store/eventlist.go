@@ -104,7 +104,7 @@ func (s *Store) Events(ctx context.Context, workspace cronium.ID, filter EventFi
 	where, order, args := filter.where(workspace)
 	args = append(args, pageLimit(filter.Limit))
 	var events []EventRow
-	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.inWorkspace(ctx, workspace, indexAlone, func(tx pgx.Tx) error {
 		// The lateral join reads ten entries of the index jobs_by_event for each
 		// event of the page, however many jobs there are.
 		rows, err := tx.Query(ctx, fmt.Sprintf(`

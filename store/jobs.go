@@ -116,7 +116,7 @@ func (s *Store) Jobs(ctx context.Context, workspace cronium.ID, filter JobFilter
 	args = append(args, limit)
 	list := strings.NewReplacer("j.input", "NULL::json", "j.output", "NULL::json").Replace(jobColumns("j"))
 	var jobs []JobRow
-	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+	err := s.inWorkspace(ctx, workspace, indexAlone, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, fmt.Sprintf(`
 			SELECT %s, e.name, e.type, coalesce(v.target, '')
 			FROM (SELECT j.* FROM jobs j WHERE %s ORDER BY j.id DESC LIMIT $%d) j

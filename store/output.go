@@ -149,9 +149,9 @@ func trimBefore(chunks []cronium.Chunk, offset int64) []cronium.Chunk {
 	return chunks
 }
 
-// indexAlone keeps the planner to the index's order. What it knows of the newest
-// partition is always old, and with it sorting all blocks of an execution looks
-// cheap.
+// indexAlone begins a transaction that reads a page in the order of an index.
+// What the planner knows of the newest partition is always old, and with it
+// sorting all blocks of an execution, or all jobs of an event, looks cheap.
 const indexAlone = "BEGIN READ ONLY; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off"
 
 // readOutput decodes the blocks that sql finds, until maxBytes are read. The
