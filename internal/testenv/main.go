@@ -24,6 +24,10 @@ var process struct {
 
 // Main runs the tests and then ends what they shared. It does not return.
 func Main(m *testing.M) {
+	if path := os.Getenv(withoutNetlink); path != "" {
+		fmt.Fprintln(os.Stderr, "start", path, "without netlink:", becomeWithoutNetlink(path))
+		os.Exit(1)
+	}
 	process.running = true
 	code := m.Run()
 	process.mu.Lock()

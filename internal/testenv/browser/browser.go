@@ -87,7 +87,12 @@ func launch(t testing.TB) {
 		chromium.err = err
 		return
 	}
-	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.UserDataDir(profile)}
+	path, environment, err := testenv.WithoutNetlink(path)
+	if err != nil {
+		chromium.err = err
+		return
+	}
+	options := []chromedp.ExecAllocatorOption{chromedp.ExecPath(path), chromedp.Env(environment), chromedp.UserDataDir(profile)}
 	for _, flag := range []string{
 		"headless", "no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-dev-shm-usage",
 		"disable-background-networking", "disable-component-update", "disable-sync", "mute-audio",
@@ -96,12 +101,10 @@ func launch(t testing.TB) {
 	}
 	allocator, endAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, endBrowser := chromedp.NewContext(allocator)
-	end := make(chan struct{})
-	chromium.ctx, chromium.err = ctx, withoutNetlink(end, func() error { return chromedp.Do(ctx) })
+	chromium.ctx, chromium.err = ctx, chromedp.Do(ctx)
 	testenv.AtEnd(t, func() {
 		endBrowser()
 		endAllocator() // waits for the process
-		close(end)
 		os.RemoveAll(profile)
 	})
 }

@@ -1,33 +1,41 @@
-package browser
+package testenv
 
 import (
 	"fmt"
+	"os"
 	"runtime"
 	"syscall"
 	"unsafe"
 )
 
-// withoutNetlink runs f on a thread of its own which, like every process that f
-// starts, cannot open netlink sockets. Chromium hears by them of each network
-// interface that comes and goes, and then drops what it is loading, from this
-// machine too; containers make interfaces come and go all the time. The thread
-// lives until end is closed: a process is killed with the thread that started it.
-func withoutNetlink(end <-chan struct{}, f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
-		err := denyNetlink()
-		if err == nil {
-			err = f()
-		}
-		done <- err
-		<-end
-	}()
-	return <-done
+// withoutNetlink names, in the environment of a process of this test binary,
+// the program that Main is to become.
+const withoutNetlink = "CRONIUM_TEST_WITHOUT_NETLINK"
+
+// WithoutNetlink gives the program to start instead of the one at path, and
+// what its environment needs besides: it becomes that one, in which no netlink
+// sockets can be opened. Chromium hears by them of each network interface that
+// comes and goes, and then drops what it is loading, from this machine too;
+// containers make interfaces come and go all the time.
+func WithoutNetlink(path string) (program, environment string, err error) {
+	program, err = os.Executable()
+	return program, withoutNetlink + "=" + path, err
 }
 
-// denyNetlink makes socket(AF_NETLINK, …) fail for this thread with EAFNOSUPPORT.
-// It must run on a locked thread.
+// becomeWithoutNetlink does not return if it works.
+func becomeWithoutNetlink(path string) error {
+	runtime.LockOSThread()
+	if err := denyNetlink(); err != nil {
+		return err
+	}
+	if err := os.Unsetenv(withoutNetlink); err != nil {
+		return err
+	}
+	return syscall.Exec(path, append([]string{path}, os.Args[1:]...), os.Environ())
+}
+
+// denyNetlink makes socket(AF_NETLINK, …) fail with EAFNOSUPPORT for this thread
+// and for what it starts. The thread must be locked.
 func denyNetlink() error {
 	const (
 		setNoNewPrivileges = 38 // PR_SET_NO_NEW_PRIVS
