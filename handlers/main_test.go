@@ -17,6 +17,7 @@ import (
 
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
+	"cronium.dev/executor"
 	"cronium.dev/handlers"
 	"cronium.dev/internal/testenv"
 	"cronium.dev/jobs"
@@ -62,7 +63,8 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	}
 	hub := live.New(s.store.Pool(), log)
 	// An engine that is not started accepts jobs and runs none.
-	engine, err := jobs.New(jobs.Config{Store: s.store, Hub: hub, Log: log, Version: "test", MaxRuns: 1})
+	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: noPlace{}}
+	engine, err := jobs.New(jobs.Config{Store: s.store, Hub: hub, Backends: backends, Log: log, Version: "test", MaxRuns: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,6 +86,20 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	})
 	return s
 }
+
+// noPlace is a target that is switched on and has no place to run anything.
+type noPlace struct{}
+
+// Warm has none.
+func (noPlace) Warm(executor.Spec) executor.Place { return nil }
+
+// Create cannot make one.
+func (noPlace) Create(context.Context, executor.Spec, func(string)) (executor.Place, error) {
+	return nil, executor.ErrUnavailable
+}
+
+// Find finds none.
+func (noPlace) Find(context.Context, string) (executor.Place, error) { return nil, executor.ErrGone }
 
 // newPeopledSite gives a server with the administrator mira@example.com in the
 // workspace "default".

@@ -104,9 +104,6 @@ func (a *api) download(reader *output.Reader, e *cronium.Execution, stream croni
 		}
 		header.Set("Content-Disposition", `attachment; filename="`+name+`.log"`)
 		w.WriteHeader(http.StatusOK)
-		if r.Method == http.MethodHead {
-			return
-		}
 		if err := reader.Copy(r.Context(), a.patientWriter(w), stream); err != nil {
 			if r.Context().Err() == nil {
 				a.Log.WarnContext(r.Context(), "download cut", "execution", e.ID, "error", err)
@@ -182,8 +179,8 @@ func (a *api) followOutput(ctx context.Context, in *followOutputInput) (*huma.St
 		defer follower.Close()
 		r, w := humachi.Unwrap(ctx)
 		stream, err := a.openStream(w)
-		if err != nil || r.Method == http.MethodHead {
-			return
+		if err != nil {
+			return // the browser is gone
 		}
 		running, cancel := a.untilDraining(r.Context())
 		defer cancel()
