@@ -32,7 +32,6 @@ func (e *execution) environment() map[string]string {
 	}
 	setDefault("PATH", defaultPath)
 	setDefault("LANG", "C.UTF-8")
-	setDefault("PYTHONUNBUFFERED", "1")
 	env["HOME"] = e.workDir()
 	env["TMPDIR"] = filepath.Join(e.boxDir(), "tmp")
 	for name, value := range e.manifest.GetEnvironment() {

@@ -207,6 +207,32 @@ for n in range(3):
 	}
 }
 
+func TestPythonPrintsLineByLine(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	client := m.client()
+	j := script("python3", `
+import os, time
+print("one", 2, "three")
+print("held", end=" ")
+while not os.path.exists("go"):
+    time.sleep(0.02)
+print("back")
+`)
+	m.mustStart(client, j)
+	f := follow(t, client, j.ExecutionId, 0)
+	f.untilOutput("\n") // comes while the script waits
+	if got := string(f.output); got != "one 2 three\n" {
+		t.Errorf("before its end, %q was printed", got)
+	}
+	m.touch(j, "go")
+	f.end()
+	f.wantExit(0)
+	if got := string(f.output); got != "one 2 three\nheld back\n" {
+		t.Errorf("printed %q", got)
+	}
+}
+
 func TestEnvironmentIsWhatTheManifestSaysAndLittleElse(t *testing.T) {
 	t.Setenv("AGENT_SECRET", "must not be seen")
 	m := newMachine(t)
@@ -217,7 +243,7 @@ func TestEnvironmentIsWhatTheManifestSaysAndLittleElse(t *testing.T) {
 	f.wantExit(0)
 	home := m.path("work/" + j.ExecutionId)
 	for _, want := range []string{
-		"GREETING=hello  world\n", "HOME=" + home + "\n", "LANG=C.UTF-8\n", "PYTHONUNBUFFERED=1\n",
+		"GREETING=hello  world\n", "HOME=" + home + "\n", "LANG=C.UTF-8\n",
 		"PATH=" + m.path("work/bin:"), "PYTHONPATH=" + m.path("work/python") + ":/mine\n", "\n" + home + "\n",
 	} {
 		if !strings.Contains(string(f.output), want) {

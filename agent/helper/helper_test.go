@@ -105,7 +105,7 @@ func TestInstallRestoresWhatWasChanged(t *testing.T) {
 		if err := helper.Install(dir, "/program"); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"python/cronium.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "bin/cronium.sh"} {
+		for _, name := range []string{"python/cronium.py", "python/sitecustomize.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "bin/cronium.sh"} {
 			content, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil || !strings.Contains(string(content), "cronium") {
 				t.Errorf("%s: %q, %v", name, content, err)
