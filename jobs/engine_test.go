@@ -3,6 +3,7 @@ package jobs
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,23 @@ func TestATimeoutAndACancelStopTheScript(t *testing.T) {
 	}
 	if err := p.Cancel(t.Context(), s.workspace, cronium.NewID(), "bob"); cronium.CodeOf(err) != cronium.CodeNotFound {
 		t.Errorf("cancelling what is not there: %v", err)
+	}
+}
+
+func TestAJobThatWaitsForTheContainerEngineIsCancelled(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.startOn("unix://"+filepath.Join(t.TempDir(), "nobody.sock"), 0)
+	job := s.run(p, s.event(cronium.EventBash, "echo never", nil), "")
+	s.eventually(job.ID, "the reason why it waits", func(*store.JobRow) bool {
+		executions := s.executions(job.ID)
+		return len(executions) == 1 && strings.Contains(executions[0].Progress, "does not answer")
+	})
+	if err := p.Cancel(t.Context(), s.workspace, job.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if job := s.final(job.ID); job.Result != cronium.ResultCancelled {
+		t.Errorf("cancelled while it waited: %+v", job.Job)
 	}
 }
 
@@ -329,5 +347,35 @@ func TestAnEventOnATargetThatIsOffIsRefusedAndItsExecutionsWait(t *testing.T) {
 	kinds := []cronium.TargetKind{cronium.TargetContainer}
 	if adopted, err := s.store.TakeOver(t.Context(), p.ID(), kinds, nil, 10); err != nil || len(adopted) != 0 {
 		t.Errorf("took over %d executions of another kind, %v", len(adopted), err)
+	}
+}
+
+func TestTheMostUrgentWaitingJobRunsFirst(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.maxRuns = 1
+	p := s.start(0)
+	busy := s.run(p, s.event(cronium.EventBash, "echo ready; while [ ! -e go ]; do sleep 0.05; done", nil), "")
+	s.printed(busy.ID, "ready")
+	event := s.event(cronium.EventBash, "true", nil)
+	var waiting []cronium.ID
+	for _, priority := range []cronium.Priority{cronium.PriorityLow, cronium.PriorityNormal, cronium.PriorityCritical, cronium.PriorityHigh} {
+		job, err := p.Enqueue(t.Context(), Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerManual, Priority: priority})
+		if err != nil {
+			t.Fatal(err)
+		}
+		waiting = append(waiting, job.ID)
+	}
+	if err := p.Cancel(t.Context(), s.workspace, busy.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	claimed := map[cronium.Priority]time.Time{}
+	for _, id := range waiting {
+		job := s.final(id)
+		claimed[job.Priority] = *job.ClaimedAt
+	}
+	if !claimed[cronium.PriorityCritical].Before(claimed[cronium.PriorityHigh]) || !claimed[cronium.PriorityHigh].Before(claimed[cronium.PriorityNormal]) ||
+		!claimed[cronium.PriorityNormal].Before(claimed[cronium.PriorityLow]) {
+		t.Errorf("claimed at %v", claimed)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"sync"
@@ -55,6 +56,7 @@ type site struct {
 	key       ed25519.PrivateKey
 	workspace cronium.ID
 	instance  string
+	maxRuns   int // of each server
 }
 
 func newSite(t *testing.T) *site {
@@ -72,7 +74,7 @@ func newSite(t *testing.T) *site {
 	if err := s.AddWorkspace(t.Context(), w); err != nil {
 		t.Fatal(err)
 	}
-	return &site{T: t, store: s, key: key, workspace: w.ID, instance: cronium.NewID().String()}
+	return &site{T: t, store: s, key: key, workspace: w.ID, instance: cronium.NewID().String(), maxRuns: 8}
 }
 
 // server is one server process of a site, without its pages.
@@ -86,19 +88,25 @@ type server struct {
 // start starts a server process. pool is how many containers it keeps ready.
 func (s *site) start(pool int) *server {
 	s.Helper()
+	return s.startOn(testenv.Engine(s), pool)
+}
+
+// startOn is start with the container engine at an address.
+func (s *site) startOn(engineHost string, pool int) *server {
+	s.Helper()
 	id := cronium.NewID()
 	log := slog.New(slog.NewTextHandler(s.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 	first := cronium.NewContent(cronium.EventPython)
 	first.Network = cronium.NetworkNone
 	backend, err := container.New(container.Config{
-		Host: testenv.Engine(s), Instance: s.instance, Process: id.String(), Image: testenv.RuntimeImage, Agent: agentFile(s.T),
+		Host: engineHost, Instance: s.instance, Process: id.String(), Image: testenv.RuntimeImage, Agent: agentFile(s.T),
 		Key: s.key.Public().(ed25519.PublicKey), PoolSize: pool, Prewarm: executor.Spec{Network: first.Network, Limits: first.Limits}, Log: log,
 	})
 	if err != nil {
 		s.Fatal(err)
 	}
 	hub := live.New(s.store.Pool(), log)
-	engine, err := New(Config{ID: id, Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: 8,
+	engine, err := New(Config{ID: id, Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: s.maxRuns,
 		Backends: map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: backend}, LockDir: s.TempDir()})
 	if err != nil {
 		s.Fatal(err)
@@ -141,7 +149,8 @@ func (s *site) start(pool int) *server {
 	s.Cleanup(func() {
 		p.stop()
 		// What tests left running is removed with them.
-		if _, err := backend.Sweep(context.Background(), func(string) bool { return false }, func(string) bool { return false }); err != nil {
+		_, err := backend.Sweep(context.Background(), func(string) bool { return false }, func(string) bool { return false })
+		if err != nil && !errors.Is(err, executor.ErrUnavailable) {
 			s.Error(err)
 		}
 	})

@@ -165,6 +165,9 @@ func (r *run) makePlace(ctx context.Context) (executor.Place, error) {
 			r.progress(ctx, public.Message)
 		}
 		if !pause(ctx, wait) {
+			if r.isCancelled() {
+				err = errCancelled
+			}
 			return nil, err
 		}
 	}

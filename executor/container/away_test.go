@@ -132,3 +132,24 @@ func TestPoolLivesThroughAnEngineThatWasAway(t *testing.T) {
 		return false
 	})
 }
+
+func TestContainerThatCouldNotBeRemovedIsSweptNext(t *testing.T) {
+	t.Parallel()
+	door := newFrontDoor(t)
+	b := newBench(t, func(c *Config) { c.Host = "unix://" + door.path })
+	t.Cleanup(func() { door.shut(); door.unlock(t) })
+	place := b.target(specOf(cronium.NetworkNone)).Place(t)
+	alive := func(string) bool { return true }
+	open := func(string) bool { return false }
+	if n, err := b.Sweep(t.Context(), alive, open); n != 0 || err != nil {
+		t.Fatalf("a new container: %d were swept (%v), want none", n, err)
+	}
+	door.shut()
+	if err := place.Destroy(t.Context()); err == nil {
+		t.Fatal("a container was destroyed while the engine was away")
+	}
+	door.unlock(t)
+	if n, err := b.Sweep(t.Context(), alive, open); n != 1 || err != nil {
+		t.Errorf("a container that was to be destroyed: %d were swept (%v), want it", n, err)
+	}
+}

@@ -55,8 +55,9 @@ type Backend struct {
 	pool     *pool
 	starts   chan struct{} // a place for each container being started
 
-	mu    sync.Mutex
-	taken map[string]time.Time // when a container that is not destroyed was given out, by id
+	mu     sync.Mutex
+	taken  map[string]time.Time // when a container that is not destroyed was given out, by id
+	unkept map[string]bool      // containers that were to be removed and could not be, by id
 
 	created, destroyed atomic.Uint64
 }
@@ -68,7 +69,7 @@ func New(config Config) (*Backend, error) {
 		return nil, err
 	}
 	b := &Backend{
-		config: config, engine: e, taken: map[string]time.Time{},
+		config: config, engine: e, taken: map[string]time.Time{}, unkept: map[string]bool{},
 		// More at once than there are processors only makes each take longer.
 		starts: make(chan struct{}, runtime.NumCPU()+1),
 	}
@@ -224,9 +225,10 @@ func (b *Backend) discard(ctx context.Context, id string) {
 	defer cancel()
 	if err := b.engine.remove(ctx, id); err != nil {
 		b.config.Log.WarnContext(ctx, "container was not removed; a sweep will", "container", id, "error", err)
+		b.leave(id)
 		return
 	}
-	b.destroyed.Add(1)
+	b.forget(id)
 }
 
 func (b *Backend) take(p *place) {
@@ -235,10 +237,18 @@ func (b *Backend) take(p *place) {
 	b.taken[p.id] = time.Now()
 }
 
+// leave leaves the removal of a container to the next sweep.
+func (b *Backend) leave(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unkept[id] = true
+}
+
 // forget notes that a container was removed.
 func (b *Backend) forget(id string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	delete(b.taken, id)
+	delete(b.unkept, id)
 	b.destroyed.Add(1)
 }

@@ -98,12 +98,13 @@ func (s state) ending() string {
 	return text
 }
 
-// Destroy kills and removes the container.
+// Destroy kills and removes the container. If it fails, the next sweep does it.
 func (p *place) Destroy(ctx context.Context) error {
 	if l := p.TakeLink(); l != nil {
 		l.Close()
 	}
 	if err := p.backend.engine.remove(ctx, p.id); err != nil {
+		p.backend.leave(p.id)
 		return err
 	}
 	p.backend.forget(p.id)

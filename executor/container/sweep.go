@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 )
 
 // settled is after what time a container that nobody claims is taken for left
 // over: between making one and storing its Ref lie seconds at most.
-const settled = 2 * time.Minute
+const settled = time.Minute
 
 // Sweep removes what was left over: containers of server processes that are
 // not alive, and older ones of this process that no execution uses. open tells
@@ -20,6 +21,7 @@ func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, op
 	if err != nil {
 		return 0, fmt.Errorf("sweep containers: %w", err)
 	}
+	b.forgetOthers(found)
 	removed, idle := 0, b.pool.ids()
 	var failed error
 	for _, c := range found {
@@ -50,5 +52,18 @@ func (b *Backend) Sweep(ctx context.Context, alive func(process string) bool, op
 func (b *Backend) unsettled(c state) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return time.Since(c.created) < settled || time.Since(b.taken[c.id]) < settled
+	return !b.unkept[c.id] && (time.Since(c.created) < settled || time.Since(b.taken[c.id]) < settled)
+}
+
+// forgetOthers forgets containers that are not there any more: other processes
+// remove what they took over.
+func (b *Backend) forgetOthers(found []state) {
+	there := make(map[string]bool, len(found))
+	for _, c := range found {
+		there[c.id] = true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	maps.DeleteFunc(b.taken, func(id string, at time.Time) bool { return !there[id] && time.Since(at) > settled })
+	maps.DeleteFunc(b.unkept, func(id string, _ bool) bool { return !there[id] })
 }
