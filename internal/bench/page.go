@@ -1,12 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,28 +129,47 @@ func (s *site) signIn(tab context.Context) error {
 // received counts the bytes that a tab receives.
 type received struct {
 	mu    sync.Mutex
-	bytes float64
+	names map[network.RequestID]string
+	bytes map[string]float64 // by address
 	last  time.Time
 }
 
-func newReceived() *received { return &received{last: time.Now()} }
+func newReceived() *received {
+	return &received{names: map[network.RequestID]string{}, bytes: map[string]float64{}, last: time.Now()}
+}
 
 func (r *received) listen(event any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventLoadingFinished:
-		r.bytes += e.EncodedDataLength
+		r.bytes[r.names[e.RequestID]] += e.EncodedDataLength
 		r.last = time.Now()
 	case *network.EventRequestWillBeSent:
+		r.names[e.RequestID] = e.Request.URL
 		r.last = time.Now()
 	}
+}
+
+// sum prints what was large and gives all KB.
+func (r *received) sum() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sum := 0.0
+	for _, name := range slices.SortedFunc(maps.Keys(r.bytes), func(a, b string) int { return cmp.Compare(r.bytes[b], r.bytes[a]) }) {
+		sum += r.bytes[name]
+		if r.bytes[name] > 1000 {
+			fmt.Printf("  %7.1f KB  %s\n", r.bytes[name]/1000, name)
+		}
+	}
+	return sum / 1000
 }
 
 // visit opens a page and gives the KB received until nothing more comes.
 func (r *received) visit(tab context.Context, address string) (float64, error) {
 	r.mu.Lock()
-	r.bytes, r.last = 0, time.Now()
+	r.last = time.Now()
+	clear(r.bytes)
 	r.mu.Unlock()
 	if err := chromedp.Do(tab, chromedp.Navigate(address)); err != nil {
 		return 0, err
@@ -157,7 +179,5 @@ func (r *received) visit(tab context.Context, address string) (float64, error) {
 		defer r.mu.Unlock()
 		return time.Since(r.last) > settleTime, nil
 	})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.bytes / 1000, err
+	return r.sum(), err
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -84,19 +83,4 @@ func processes(dir string) []process {
 
 func within(path, dir string) bool {
 	return len(path) > len(dir) && path[:len(dir)+1] == dir+"/"
-}
-
-// children lists the processes that a process has started and that live.
-func children(pid int) []int {
-	var found []int
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid)) // none: it has ended
-	for _, file := range files {
-		text, _ := os.ReadFile(file)
-		for word := range strings.FieldsSeq(string(text)) {
-			if child, err := strconv.Atoi(word); err == nil {
-				found = append(found, child)
-			}
-		}
-	}
-	return found
 }
