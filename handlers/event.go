@@ -140,7 +140,7 @@ func (h *Handlers) saveForm(r *http.Request, page *views.Event, form views.Event
 		return "", err
 	}
 	named := form.Name != page.Event.Name || form.Description != page.Event.Description
-	changed := !sameContent(content, page.Content) || form.Base != page.Event.Version
+	changed := !sameContent(content, page.Content)
 	var err error
 	switch {
 	case changed:

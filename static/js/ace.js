@@ -37,10 +37,8 @@ function complete(ace) {
       done(null, (api?.calls ?? []).map((call) => ({ caption: call.sign, value: call.name, meta: "cronium", score: 1000, call })));
     },
     getDocTooltip(item) {
-      if (!item.call || item.docHTML) return;
-      const text = document.createElement("div");
-      text.textContent = item.call.text;
-      item.docHTML = text.innerHTML;
+      if (!item.call) return;
+      item.docText = item.call.text;
     },
   });
 }
