@@ -355,7 +355,7 @@ func TestTheMostUrgentWaitingJobRunsFirst(t *testing.T) {
 	s := newSite(t)
 	s.maxRuns = 1
 	p := s.start(0)
-	busy := s.run(p, s.event(cronium.EventBash, "echo ready; while [ ! -e go ]; do sleep 0.05; done", nil), "")
+	busy := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", nil), "")
 	s.printed(busy.ID, "ready")
 	event := s.event(cronium.EventBash, "true", nil)
 	var waiting []cronium.ID
