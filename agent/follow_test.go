@@ -80,6 +80,9 @@ func (f *follower) next() error {
 func (f *follower) until(what string, condition func() bool) {
 	f.t.Helper()
 	for !condition() {
+		if f.finish != nil {
+			f.t.Fatalf("it ended before %s: %v (output %.300q)", what, f.finish, f.output)
+		}
 		if err := f.next(); err != nil {
 			f.t.Fatalf("wait for %s: %v (output so far %.300q, end %v)", what, err, f.output, f.finish)
 		}

@@ -95,7 +95,7 @@ func (h *Host) reap() {
 		any = true
 		if t := h.trees[pid]; t != nil && !t.hasExited() {
 			t.exit(status, usage)
-		} else if t := h.onlyTree(); t != nil {
+		} else if t := h.ownerOf(pid); t != nil {
 			t.addUsage(usage)
 		}
 	}
@@ -103,6 +103,20 @@ func (h *Host) reap() {
 		close(h.reaped)
 		h.reaped = make(chan struct{})
 	}
+}
+
+// ownerOf is the tree that an orphan which has ended belonged to, nil if that is
+// not known. h.mu is held.
+func (h *Host) ownerOf(pid int) *Tree {
+	if t := h.onlyTree(); t != nil {
+		return t
+	}
+	for _, t := range h.trees {
+		if t.owns(pid) {
+			return t
+		}
+	}
+	return nil
 }
 
 // onlyTree is the tree that an orphan must belong to, nil if there are several.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -246,4 +247,37 @@ func TestSweepEndsWhatAnotherAgentHasLeft(t *testing.T) {
 	if host.Sweep(t.Context(), strings.Replace(process.Identity(bystander.PID()), " ", " 9", 1), "") != 0 || bystander.Left() == 0 {
 		t.Error("a process with a used-again id was killed")
 	}
+}
+
+// TestScriptsThatEndDoNotTakeThoseThatStart has trees cleaned up while others
+// are being started.
+func TestScriptsThatEndDoNotTakeThoseThatStart(t *testing.T) {
+	t.Parallel()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	var all sync.WaitGroup
+	for worker := range 3 {
+		all.Go(func() {
+			for range 60 {
+				tree, err := host.Start(process.Command{
+					Path: "/bin/true", Args: []string{"true"}, Stdout: null, Stderr: null,
+					Mark: fmt.Sprint("WORKER=", worker),
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				<-tree.Exited()
+				if s := tree.Status(); !s.Exited() || s.ExitStatus() != 0 {
+					t.Errorf("it ended with %v", s)
+				}
+				tree.Kill(context.Background())
+				tree.Close()
+			}
+		})
+	}
+	all.Wait()
 }

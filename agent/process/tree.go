@@ -62,10 +62,19 @@ func (t *Tree) addUsage(usage unix.Rusage) {
 	t.peak = max(t.peak, usage.Maxrss<<10)
 }
 
+// owns tells whether a process was found to belong to the tree.
+func (t *Tree) owns(pid int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, known := t.seen[pid]
+	return known
+}
+
 // members finds the living processes of the tree.
 func (t *Tree) members() map[int]proc {
-	mains, only := t.host.mains(t)
 	all := scan()
+	// Asked afterwards: a main process that was seen is known by now.
+	mains, only := t.host.mains(t)
 	self := os.Getpid()
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -84,9 +93,13 @@ func (t *Tree) members() map[int]proc {
 	living := map[int]proc{}
 	clear(t.seen)
 	for pid, in := range set {
-		if p := all[pid]; in && !p.zombie {
+		if !in {
+			continue
+		}
+		p := all[pid]
+		t.seen[pid] = p.started // a zombie as well: reap asks whose it was
+		if !p.zombie {
 			living[pid] = p
-			t.seen[pid] = p.started
 		}
 	}
 	return living
