@@ -85,6 +85,20 @@ func printedWhen(t *testing.T, out *os.File, enough func(string) bool) string {
 	}
 }
 
+// wantGone waits until a process that has been killed is no zombie any more.
+func wantGone(t *testing.T, pid string) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	for alive(t, pid) {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-deadline:
+			t.Errorf("process %s lives", pid)
+			return
+		}
+	}
+}
+
 func alive(t *testing.T, pid string) bool {
 	t.Helper()
 	n, err := strconv.Atoi(pid)
@@ -144,9 +158,7 @@ setsid sleep 300 & echo $!
 		t.Errorf("%d could not be ended", left)
 	}
 	for _, pid := range pids {
-		if alive(t, pid) {
-			t.Errorf("process %s lives", pid)
-		}
+		wantGone(t, pid)
 	}
 	for _, pid := range printed(t, others, 2) {
 		if !alive(t, pid) {
@@ -168,9 +180,10 @@ func TestOrphanWithoutItsMarkIsKnownFromBefore(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-tree.Exited()
-	if tree.Kill(t.Context()) != 0 || alive(t, pid) {
-		t.Errorf("process %s lives", pid)
+	if left := tree.Kill(t.Context()); left != 0 {
+		t.Errorf("%d could not be ended", left)
 	}
+	wantGone(t, pid)
 }
 
 func TestSignalReachesTheWholeTree(t *testing.T) {
@@ -188,14 +201,7 @@ func TestOrphansAreReaped(t *testing.T) {
 	t.Parallel()
 	tree, out := bash(t, `for i in 1 2 3; do (bash -c 'echo $$' &); done; sleep 300`)
 	for _, pid := range printed(t, out, 3) {
-		deadline := time.After(20 * time.Second)
-		for alive(t, pid) { // a zombie counts
-			select {
-			case <-time.After(time.Millisecond):
-			case <-deadline:
-				t.Fatalf("process %s was not reaped", pid)
-			}
-		}
+		wantGone(t, pid)
 	}
 	tree.Kill(t.Context())
 }
@@ -239,9 +245,7 @@ func TestSweepEndsWhatAnotherAgentHasLeft(t *testing.T) {
 		t.Errorf("%d could not be ended", left)
 	}
 	for _, pid := range pids {
-		if alive(t, pid) {
-			t.Errorf("process %s lives", pid)
-		}
+		wantGone(t, pid)
 	}
 	// An identity that is not true any more ends nothing.
 	if host.Sweep(t.Context(), strings.Replace(process.Identity(bystander.PID()), " ", " 9", 1), "") != 0 || bystander.Left() == 0 {

@@ -137,6 +137,7 @@ func (t *Tree) Kill(ctx context.Context) (left int) {
 		reaped := t.host.nextReap()
 		members := t.members()
 		if len(members) == 0 {
+			t.host.reap() // so that Total is complete
 			return 0
 		}
 		// What is stopped cannot start another while the rest is killed.
