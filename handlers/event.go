@@ -70,6 +70,11 @@ func (h *Handlers) editor(r *http.Request, tab string) (views.Event, error) {
 		EventHead: head, Content: version.Content, Form: views.FormOf(&head.Event, &version.Content),
 		ProcessTarget: h.ProcessTarget, FullNetwork: principal(r).Role == cronium.RoleAdmin,
 	}
+	schema, err := inputschema.Compile(version.Content.InputSchema)
+	if err != nil {
+		return page, err
+	}
+	page.TestFields, page.TestInput = inputFields(schema, typedValues(r)), r.PostForm.Get("test_input")
 	page.DependencyNote = slices.ContainsFunc(version.Content.Files, func(f cronium.File) bool {
 		return f.Name == "requirements.txt" || f.Name == "package.json"
 	})

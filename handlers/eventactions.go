@@ -152,12 +152,34 @@ func (h *Handlers) startTest(r *http.Request, event cronium.ID, content cronium.
 	if err := h.checkContent(p, &content); err != nil {
 		return nil, err
 	}
+	input, err := testInput(r, &content)
+	if err != nil {
+		return nil, err
+	}
 	draft, err := h.Store.SaveDraft(r.Context(), p.WorkspaceID, event, content, author(p))
 	if err != nil {
 		return nil, err
 	}
 	return h.Engine.Enqueue(r.Context(), jobs.Request{
-		WorkspaceID: p.WorkspaceID, EventID: event, Version: draft.Number, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
+		WorkspaceID: p.WorkspaceID, EventID: event, Version: draft.Number, Input: input, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
+}
+
+// testInput is the input that was typed for the test run; nil for the
+// content's own.
+func testInput(r *http.Request, content *cronium.Content) (json.RawMessage, error) {
+	typed := false
+	for _, value := range typedValues(r) {
+		typed = typed || value != ""
+	}
+	if !typed {
+		return rawJSON(lines(r.PostForm.Get("test_input"))), nil
+	}
+	schema, err := inputschema.Compile(content.InputSchema)
+	if err != nil {
+		return nil, err
+	}
+	input, problems := schema.FromForm(func(name string) []string { return r.PostForm["input."+name] })
+	return input, problems.Err("The input")
 }
 
 func (h *Handlers) setStatus(w http.ResponseWriter, r *http.Request) error {

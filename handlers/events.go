@@ -33,12 +33,14 @@ func (h *Handlers) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	if page.Sort == string(store.SortNewest) {
 		filter.Sort = store.SortNewest
 	}
-	filter.After = eventsCursor(query.Get("after"))
-	page.Paged = filter.After != nil
+	if filter.After = eventsCursor(query.Get("after")); filter.After != nil {
+		page.After = query.Get("after")
+	}
 	var err error
 	if page.Frame, err = h.counted(r, "Events", layout.NavEvents); err != nil {
 		return err
 	}
+	page.Live = "/live?topics=jobs,events"
 	rows, err := h.Store.Events(r.Context(), principal(r).WorkspaceID, filter)
 	if err != nil {
 		return err

@@ -26,9 +26,9 @@ type Event struct {
 	Form           EventForm
 	Content        cronium.Content // of the current version, for the summary
 	TestFields     []InputField    // of the schema, for a test run
-	TestInput      string
-	Saved          string // by Answer: "saved" (a version), "named" or "unchanged"
-	Message        string // why it was not saved
+	TestInput      string          // JSON, as typed, where there are no fields
+	Saved          string          // by Answer: "saved" (a version), "named" or "unchanged"
+	Message        string          // why it was not saved
 	Problems       cronium.Problems
 	ProcessTarget  bool // the target "process" may be chosen
 	FullNetwork    bool // the network "full" may be chosen

@@ -2,7 +2,8 @@
 // not saved, keeps them in this browser, and puts them back after an accident.
 // A save is seen by a new moment in the attribute saved.
 
-const ignored = new Set(["base", "tab", "note"]);
+// What is no part of a version.
+const ignored = (name) => ["base", "tab", "note", "test_input"].includes(name) || name.startsWith("input.");
 
 customElements.define("cronium-draft", class extends HTMLElement {
   static observedAttributes = ["saved"];
@@ -43,7 +44,7 @@ customElements.define("cronium-draft", class extends HTMLElement {
 
   #snapshot() {
     this.querySelector("cronium-editor")?.flush?.();
-    return JSON.stringify([...new FormData(this.form)].filter(([name]) => !ignored.has(name)));
+    return JSON.stringify([...new FormData(this.form)].filter(([name]) => !ignored(name)));
   }
 
   #changed() {
@@ -105,7 +106,7 @@ customElements.define("cronium-draft", class extends HTMLElement {
     this.querySelector("cronium-rows")?.setRows?.(values.get("environment_name")?.length ?? 0);
     const at = new Map();
     for (const field of this.form.elements) {
-      if (!field.name || ignored.has(field.name) || field.name.startsWith("file_") || field.name === "entry") continue;
+      if (!field.name || ignored(field.name) || field.name.startsWith("file_") || field.name === "entry") continue;
       const given = values.get(field.name) ?? [];
       if (field.type === "checkbox" || field.type === "radio") field.checked = given.includes(field.value);
       else {
