@@ -101,15 +101,20 @@ func spoil(t *testing.T, path string, content []byte) {
 func TestInstallRestoresWhatWasChanged(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	original := map[string]string{}
 	for range 3 {
 		if err := helper.Install(dir, "/program"); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"python/cronium.py", "python/sitecustomize.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "bin/cronium.sh"} {
 			content, err := os.ReadFile(filepath.Join(dir, name))
-			if err != nil || !strings.Contains(string(content), "cronium") {
-				t.Errorf("%s: %q, %v", name, content, err)
+			if err != nil || len(content) == 0 {
+				t.Fatalf("%s: %q, %v", name, content, err)
 			}
+			if before, again := original[name]; again && before != string(content) {
+				t.Errorf("%s is %q", name, content)
+			}
+			original[name] = string(content)
 			spoil(t, filepath.Join(dir, name), content)
 		}
 		if to, err := os.Readlink(filepath.Join(dir, "bin/cronium")); err != nil || to != "/program" {
