@@ -36,7 +36,7 @@ const (
 type execution struct {
 	agent    *Agent
 	id       string
-	manifest *agentproto.Manifest // nil when an earlier agent has run it
+	manifest *agentproto.Manifest // nil once it has ended
 	received time.Time            // when Start came
 	log      *spool.Log
 	calls    *helper.Calls
@@ -174,7 +174,8 @@ func (e *execution) endedAt() time.Time {
 	return e.ended
 }
 
-func (e *execution) limit(ms int64, otherwise time.Duration) time.Duration {
+// limitOr is a limit of a manifest, or another where it leaves the limit open.
+func limitOr(ms int64, otherwise time.Duration) time.Duration {
 	if ms <= 0 {
 		return otherwise
 	}

@@ -44,6 +44,8 @@ func (e *execution) live() {
 	f.CleanupUs = time.Since(ran).Microseconds()
 	e.publish(f)
 	e.removeWork()
+	// It may be kept for days, for a server that does not come back.
+	e.manifest, e.capture, e.server = nil, nil, nil
 }
 
 // run waits for the end of the main process, and brings it about at a limit or
@@ -64,7 +66,7 @@ func (e *execution) run() (reason stopReason) {
 		}
 		reason = why
 		e.tree.Signal(unix.SIGTERM)
-		grace = time.After(e.limit(limits.GetGraceMs(), defaultGrace))
+		grace = time.After(limitOr(limits.GetGraceMs(), defaultGrace))
 	}
 	exited := e.tree.Exited()
 	for {
@@ -119,7 +121,7 @@ func (e *execution) restEnds(grace <-chan time.Time) bool {
 
 // kill ends the whole tree, and waits for its main process.
 func (e *execution) kill(limits *agentproto.Limits) {
-	ctx, cancel := context.WithTimeout(context.Background(), e.limit(limits.GetCleanupMs(), defaultCleanup))
+	ctx, cancel := context.WithTimeout(context.Background(), limitOr(limits.GetCleanupMs(), defaultCleanup))
 	defer cancel()
 	e.tree.Kill(ctx)
 	select {
@@ -131,7 +133,7 @@ func (e *execution) kill(limits *agentproto.Limits) {
 // cleanUp ends what the main process has left behind and takes the rest of the
 // output. It returns how many processes could not be ended.
 func (e *execution) cleanUp(reason stopReason) (left int) {
-	ctx, cancel := context.WithTimeout(context.Background(), e.limit(e.manifest.GetLimits().GetCleanupMs(), defaultCleanup))
+	ctx, cancel := context.WithTimeout(context.Background(), limitOr(e.manifest.GetLimits().GetCleanupMs(), defaultCleanup))
 	defer cancel()
 	// Mostly the pipes end with the main process. A look at all processes of
 	// the machine is only worth its time when they do not.
@@ -182,7 +184,7 @@ func (e *execution) outcome(reason stopReason, left int) *agentproto.Finish {
 		notes = e.judgeMemory(f)
 	case stopTimeout:
 		f.Outcome, f.TimeoutPhase = agentproto.Outcome_OUTCOME_TIMEOUT, agentproto.Phase_PHASE_RUNNING
-		notes = append(notes, fmt.Sprintf("It was stopped at its time limit of %s.", e.limit(e.manifest.GetLimits().GetRunMs(), 0)))
+		notes = append(notes, fmt.Sprintf("It was stopped at its time limit of %s.", limitOr(e.manifest.GetLimits().GetRunMs(), 0)))
 	case stopShutdown:
 		f.Outcome = agentproto.Outcome_OUTCOME_CANCELLED
 		notes = append(notes, "It was stopped because its agent was told to end.")

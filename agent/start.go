@@ -173,6 +173,7 @@ func (e *execution) endWithout(reason error) {
 		SetupUs: setup.Microseconds(),
 	})
 	e.removeWork()
+	e.manifest, e.capture, e.server = nil, nil, nil
 }
 
 // prepare makes everything that the process needs. Its error is a
