@@ -40,10 +40,7 @@ func (a *Agent) pull(stream agentproto.Agent_StartServer, m *agentproto.Manifest
 	if err := stream.Send(ask); err != nil {
 		return pinned, err
 	}
-	limit := defaultSetup
-	if ms := m.GetLimits().GetSetupMs(); ms > 0 {
-		limit = time.Duration(ms) * time.Millisecond
-	}
+	limit := limitOr(m.GetLimits().GetSetupMs(), defaultSetup)
 	// Recv cannot be given a deadline, so another goroutine receives; it ends
 	// with the stream when this call does.
 	done := make(chan error, 1)
