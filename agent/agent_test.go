@@ -70,6 +70,7 @@ func (m *machine) arguments() []string {
 	return append([]string{
 		"serve", "--spool", m.spool, "--work", m.path("work"), "--socket", m.path("agent.sock"),
 		"--target", target, "--public-key", base64.StdEncoding.EncodeToString(public),
+		"--idle-exit", "2m", // should the test itself be killed
 	}, m.flags...)
 }
 
