@@ -207,15 +207,15 @@ func (b *Backend) boot(ctx context.Context, id string) (*place, error) {
 	return &place{backend: b, id: id, instance: link.Info.GetInstance(), link: link}, nil
 }
 
-// whyNot tells an agent that cannot work in its container from one that was
-// ended from outside, by an engine that stops, say: another try makes sense then.
+// whyNot tells an agent that cannot work in its container, and ended by itself,
+// from one that was ended from outside or cut off: by an engine that stops, say,
+// or a machine that is too busy. Another try makes sense then.
 func (b *Backend) whyNot(ctx context.Context, id string, cause error) error {
 	s, err := b.engine.inspect(ctx, id)
-	ended := err == nil && !s.running && !s.oom && (s.exitCode == 0 || s.exitCode == 128+int(unix.SIGTERM) || s.exitCode == 128+int(unix.SIGKILL))
-	if ended || errors.Is(err, errAbsent) || errors.Is(err, executor.ErrUnavailable) {
-		return fmt.Errorf("%w: %w", executor.ErrUnavailable, cause)
+	if err == nil && !s.running && (s.oom || s.exitCode != 0 && s.exitCode != 128+int(unix.SIGTERM) && s.exitCode != 128+int(unix.SIGKILL)) {
+		return cause
 	}
-	return cause
+	return fmt.Errorf("%w: %w", errNoAnswer, cause)
 }
 
 // discard removes a container for whose removal nobody waits. What cannot be

@@ -2,11 +2,15 @@ package container
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 )
+
+// errNoAnswer says that a container was made and its agent could not be asked.
+var errNoAnswer = fmt.Errorf("the agent did not answer: %w", executor.ErrUnavailable)
 
 // public makes of the engine's error what a person may read.
 func public(err error, s shape) error {
@@ -17,6 +21,9 @@ func public(err error, s shape) error {
 	text := err.Error()
 	code, message := cronium.CodeInternal, ""
 	switch {
+	case errors.Is(err, errNoAnswer):
+		code = cronium.CodeUnavailable
+		message = "The agent in the container did not answer in time, or the engine ended the container while it started; the run is tried again."
 	case errors.Is(err, executor.ErrUnavailable):
 		code = cronium.CodeUnavailable
 		message = "The container engine does not answer. Start it (systemctl start docker) or look at its log; the run is tried again."

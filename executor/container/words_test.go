@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -64,6 +65,9 @@ func TestErrorsOfTheEngineAreToldApart(t *testing.T) {
 	away := public(fmt.Errorf("create: %w", executor.ErrUnavailable), shape{})
 	if !errors.Is(away, executor.ErrUnavailable) || cronium.CodeOf(away) != cronium.CodeUnavailable {
 		t.Errorf("an engine that is away: %v", away)
+	}
+	if cut := public(errNoAnswer, shape{}); !errors.Is(cut, executor.ErrUnavailable) || !strings.Contains(cut.Error(), "tried again") {
+		t.Errorf("an agent that did not answer: %v", cut)
 	}
 	// As the client says it of an attach.
 	refused := fmt.Errorf("cannot connect to the Docker daemon: %w", &net.OpError{Op: "dial", Net: "unix", Err: syscall.ENOENT})
