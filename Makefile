@@ -31,7 +31,7 @@ build: ## build bin/cronium and the agents beside it
 	@mkdir -p bin
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cronium ./cmd/server
 	@for arch in amd64 arm64; do \
-		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags '$(LDFLAGS)' -o bin/cronium-agent-linux-$$arch ./cmd/agent || exit 1; \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -tags grpcnotrace -ldflags '$(LDFLAGS)' -o bin/cronium-agent-linux-$$arch ./cmd/agent || exit 1; \
 	done
 	@ln -f bin/cronium-agent-linux-$$(go env GOARCH) bin/cronium-agent
 

@@ -17,7 +17,7 @@ type Binaries string
 // Build builds both programs into dir.
 func Build(ctx context.Context, dir string) (Binaries, error) {
 	for name, source := range map[string]string{"cronium": "cronium.dev/cmd/server", "cronium-agent": "cronium.dev/cmd/agent"} {
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), source)
+		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-tags", "grpcnotrace", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if said, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("build %s: %w\n%s", name, err, said)
