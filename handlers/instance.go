@@ -16,8 +16,12 @@ func (h *Handlers) aboutPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	frame, err := h.settingsFrame(r, "About")
+	if err != nil {
+		return err
+	}
 	page := views.SettingsAbout{
-		Frame: h.settingsFrame(r, "About"), Version: h.Version, Commit: commit(), Go: runtime.Version(),
+		Frame: frame, Version: h.Version, Commit: commit(), Go: runtime.Version(),
 		Database: database, Started: h.Started,
 	}
 	if h.Containers != nil {
@@ -54,10 +58,14 @@ func (h *Handlers) enginePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	frame, err := h.settingsFrame(r, "Engine")
+	if err != nil {
+		return err
+	}
 	status := h.Engine.Status()
 	page := views.SettingsEngine{
 		Slots: status.MaxRuns, Running: status.Running, Queued: counts.Queued,
-		Frame: h.settingsFrame(r, "Engine"), ProcessTarget: h.ProcessTarget,
+		Frame: frame, ProcessTarget: h.ProcessTarget,
 		Database: views.DatabaseState{OK: true, Name: database},
 	}
 	for _, p := range processes {

@@ -33,9 +33,8 @@ func (h *Handlers) settingsHome(w http.ResponseWriter, r *http.Request) error {
 
 // settingsFrame is the frame of a settings page. What just happened comes in
 // the address after a redirect, by name and not by its text.
-func (h *Handlers) settingsFrame(r *http.Request, title string) layout.Frame {
-	f := h.frame(r, title, layout.NavSettings)
-	f.Path = []layout.Crumb{{Label: "Settings", URL: "/settings"}}
+func (h *Handlers) settingsFrame(r *http.Request, title string) (layout.Frame, error) {
+	f, err := h.counted(r, title, layout.NavSettings, layout.Crumb{Label: "Settings", URL: "/settings"})
 	switch r.URL.Query().Get("done") {
 	case "name":
 		f.Said = "Your name is saved."
@@ -44,7 +43,7 @@ func (h *Handlers) settingsFrame(r *http.Request, title string) layout.Frame {
 	case "revoked":
 		f.Said = "The token is revoked."
 	}
-	return f
+	return f, err
 }
 
 func (h *Handlers) profilePage(w http.ResponseWriter, r *http.Request) error {
@@ -52,7 +51,10 @@ func (h *Handlers) profilePage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (h *Handlers) renderProfile(w http.ResponseWriter, r *http.Request, status int, page views.SettingsProfile) error {
-	page.Frame = h.settingsFrame(r, "Profile")
+	var err error
+	if page.Frame, err = h.settingsFrame(r, "Profile"); err != nil {
+		return err
+	}
 	page.Email, page.Role, page.Since = principal(r).Email, principal(r).Role, h.Auth.SignedInSince(r)
 	return h.render(w, r, status, page.Page())
 }
@@ -105,7 +107,9 @@ func (h *Handlers) renderTokens(w http.ResponseWriter, r *http.Request, status i
 	if err != nil {
 		return err
 	}
-	page.Frame = h.settingsFrame(r, "API tokens")
+	if page.Frame, err = h.settingsFrame(r, "API tokens"); err != nil {
+		return err
+	}
 	page.Tokens, page.Now = tokens, time.Now()
 	return h.render(w, r, status, page.Page())
 }
