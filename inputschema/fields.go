@@ -127,7 +127,9 @@ func readField(name string, raw json.RawMessage, required bool) Field {
 	return field
 }
 
-func composed(value json.RawMessage) bool { return len(value) > 0 && (value[0] == '{' || value[0] == '[') }
+func composed(value json.RawMessage) bool {
+	return len(value) > 0 && (value[0] == '{' || value[0] == '[')
+}
 
 // FromForm makes an input of what was typed into the fields; get returns the
 // values sent under a field's name, as url.Values does. A field left empty is

@@ -94,7 +94,7 @@ func TestHostileSchemasAreRefusedWithAReason(t *testing.T) {
 		`{"pattern":"(?<!x)y"}`:      "must be a JSON Schema",
 		`{"type":"string"} trailing`: "must be JSON",
 		`7`:                          "must be a JSON Schema",
-		strings.Repeat(`{"not":`, 100) + "true" + strings.Repeat("}", 100):    "nested at most 64 deep",
+		strings.Repeat(`{"not":`, 100) + "true" + strings.Repeat("}", 100):      "nested at most 64 deep",
 		`{"description":"` + strings.Repeat("x", cronium.MaxSchemaBytes) + `"}`: "at most 64 KiB",
 	} {
 		_, err := inputschema.Compile(json.RawMessage(raw))
