@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,26 +19,85 @@ type ActivityBucket struct {
 	Other     int // cancelled or not yet final
 }
 
-// Activity counts the jobs accepted since a moment, by spans of the length
-// bucket. Spans without jobs are left out.
+// Activity counts jobs by the time at which they were accepted, in spans of the
+// length bucket, beginning with the one that since lies in. Spans without jobs
+// are left out.
 func (s *Store) Activity(ctx context.Context, workspace cronium.ID, since time.Time, bucket time.Duration) ([]ActivityBucket, error) {
-	var buckets []ActivityBucket
+	now := time.Now()
+	var counted []ActivityBucket
+	var from, to []cronium.ID
+	for start := since.Truncate(bucket); start.Before(now); start = start.Add(bucket) {
+		if known, ok := s.spans.get(spanKey{workspace, start.Unix(), bucket}); ok {
+			counted = append(counted, known)
+			continue
+		}
+		from, to = append(from, cronium.IDFloor(start)), append(to, cronium.IDFloor(start.Add(bucket)))
+	}
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
-		// The moment of acceptance is in the first 48 bits of the id.
+		// Each span is a range of ids: one scan of the index, without sorting.
 		rows, err := tx.Query(ctx, `
-			SELECT to_timestamp(floor(('x' || lpad(replace(left(id::text, 13), '-', ''), 16, '0'))::bit(64)::bigint / 1000.0 / $3) * $3) AS start,
-				count(*) FILTER (WHERE result = 'SUCCESS'),
-				count(*) FILTER (WHERE result IN ('FAILURE', 'TIMEOUT', 'PARTIAL')),
-				count(*) FILTER (WHERE result IN ('', 'CANCELLED'))
-			FROM jobs WHERE workspace_id = $1 AND id >= $2 GROUP BY 1 ORDER BY 1`,
-			workspace, cronium.IDFloor(since), bucket.Seconds())
+			SELECT span.first, c.* FROM unnest($2::uuid[], $3::uuid[]) AS span (first, after)
+			CROSS JOIN LATERAL (
+				SELECT count(*) FILTER (WHERE result = 'SUCCESS'),
+					count(*) FILTER (WHERE result IN ('FAILURE', 'TIMEOUT', 'PARTIAL')),
+					count(*) FILTER (WHERE result IN ('', 'CANCELLED')),
+					count(*) FILTER (WHERE result = '')
+				FROM jobs WHERE workspace_id = $1 AND id >= span.first AND id < span.after) c`, workspace, from, to)
 		if err != nil {
 			return err
 		}
-		buckets, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ActivityBucket])
+		var first cronium.ID
+		var b ActivityBucket
+		var open int
+		_, err = pgx.ForEachRow(rows, []any{&first, &b.Succeeded, &b.Failed, &b.Other, &open}, func() error {
+			b.Start = cronium.IDTime(first)
+			counted = append(counted, b)
+			if open == 0 && now.Sub(b.Start) > bucket+clocksDiffer {
+				s.spans.put(spanKey{workspace, b.Start.Unix(), bucket}, b)
+			}
+			return nil
+		})
 		return err
 	})
-	return buckets, mapError(err, "count jobs")
+	counted = slices.DeleteFunc(counted, func(b ActivityBucket) bool { return b.Succeeded+b.Failed+b.Other == 0 })
+	slices.SortFunc(counted, func(a, b ActivityBucket) int { return a.Start.Compare(b.Start) })
+	return counted, mapError(err, "count jobs")
+}
+
+// clocksDiffer is by how much the clocks of servers may: a job's id is made by
+// the clock of the one that accepts it.
+const clocksDiffer = 5 * time.Minute
+
+// spans remembers the counts of spans of time that are over and in which no
+// job is open. They do not change any more.
+type spans struct {
+	mu    sync.Mutex
+	known map[spanKey]ActivityBucket
+}
+
+type spanKey struct {
+	workspace cronium.ID
+	start     int64 // seconds since 1970
+	length    time.Duration
+}
+
+// maxSpans bounds the memory, at about 100 bytes each.
+const maxSpans = 50_000
+
+func (s *spans) get(key spanKey) (ActivityBucket, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.known[key]
+	return b, ok
+}
+
+func (s *spans) put(key spanKey, b ActivityBucket) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known == nil || len(s.known) >= maxSpans {
+		s.known = map[spanKey]ActivityBucket{} // counting anew costs little
+	}
+	s.known[key] = b
 }
 
 // AttentionItem is an event whose last jobs failed.

@@ -60,3 +60,48 @@ func TestHomeShowsWhatFailsAndSinceWhen(t *testing.T) {
 		t.Fatal(before, err)
 	}
 }
+
+func TestActivityOfThePastIsCountedOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	hour := time.Now().Add(-3 * time.Hour).Truncate(time.Hour)
+	accept := func(at time.Time) cronium.ID {
+		id := cronium.NewID()
+		floor := cronium.IDFloor(at)
+		copy(id[:6], floor[:6])
+		j := &cronium.Job{ID: id, WorkspaceID: f.workspace, EventID: f.event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+		if _, err := f.Enqueue(f.ctx, j, nil, noQueue); err != nil {
+			t.Fatal(err)
+		}
+		return id
+	}
+	count := func() ActivityBucket {
+		t.Helper()
+		buckets, err := f.Activity(f.ctx, f.workspace, hour, time.Hour)
+		if err != nil || len(buckets) != 1 || !buckets[0].Start.Equal(hour) {
+			t.Fatalf("%+v, %v", buckets, err)
+		}
+		return buckets[0]
+	}
+	cancel := func(job cronium.ID) {
+		t.Helper()
+		if _, err := f.Cancel(f.ctx, f.workspace, job, "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel(accept(hour))
+	open := accept(hour.Add(time.Hour - time.Millisecond))
+	if b := count(); b.Other != 2 {
+		t.Fatalf("a job that is over and one that is not: %+v", b)
+	}
+	f.exec(t, `DELETE FROM jobs WHERE id <> $1`, open)
+	if b := count(); b.Other != 1 {
+		t.Fatalf("a span in which a job is open was not counted again: %+v", b)
+	}
+	cancel(open)
+	count()
+	f.exec(t, `DELETE FROM jobs`)
+	if b := count(); b.Other != 1 {
+		t.Fatalf("a span that cannot change any more was counted again: %+v", b)
+	}
+}

@@ -22,6 +22,8 @@ type Store struct {
 	starts   *batcher[Started, bool]
 	appends  *batcher[appendRequest, bool]
 	finishes *batcher[Finish, bool]
+
+	spans spans // of Activity
 }
 
 // workerSettings are those of the workers' connections. Their statements take a
