@@ -189,7 +189,8 @@ func (p Run) segments() (list []segment) {
 
 // share is how much of what a running phase is expected to take has passed.
 func (p Run) share(ph phase) float64 {
-	passed, expected := float64(p.Now.Sub(ph.since)), float64(p.expected())
+	// A run may begin while the page is made: after its now.
+	passed, expected := max(float64(p.Now.Sub(ph.since)), 0), float64(p.expected())
 	return min(passed/max(expected, passed*1.1), growsAtMost)
 }
 
