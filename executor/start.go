@@ -19,6 +19,12 @@ const manifestLife = 15 * time.Minute
 // partBytes is the size of one blob part on the stream.
 const partBytes = 256 << 10
 
+// pushBytes is how many bytes of blobs are sent without waiting to be asked.
+const pushBytes = 32 << 10
+
+// fresh is a Place whose agent has no blob yet.
+type fresh interface{ Fresh() bool }
+
 // start delivers the manifest and the blobs that the agent asks for. When it
 // returns nil the agent has the execution in its spool.
 func (d *drive) start(ctx context.Context, l *Link) error {
@@ -35,6 +41,7 @@ func (d *drive) start(ctx context.Context, l *Link) error {
 	d.asked = true
 	// A Send fails with io.EOF alone; Recv tells why.
 	_ = stream.Send(&proto.StartRequest{Part: &proto.StartRequest_Manifest{Manifest: signed}})
+	pushed := d.push(stream)
 	for {
 		answer, err := stream.Recv()
 		if err != nil {
@@ -48,6 +55,9 @@ func (d *drive) start(ctx context.Context, l *Link) error {
 			return nil
 		}
 		for _, digest := range answer.GetNeed().GetSha256() {
+			if pushed {
+				continue // it is on its way
+			}
 			blob, ok := d.run.Blobs[digest]
 			if !ok {
 				return &endError{fmt.Errorf("start: the agent asked for a blob %s that the manifest does not have", digest)}
@@ -55,6 +65,22 @@ func (d *drive) start(ctx context.Context, l *Link) error {
 			sendBlob(stream, digest, blob)
 		}
 	}
+}
+
+// push sends the blobs at once, which saves a round trip, where the agent is
+// known to need all of them and they are small.
+func (d *drive) push(stream grpc.BidiStreamingClient[proto.StartRequest, proto.StartResponse]) bool {
+	size := 0
+	for _, blob := range d.run.Blobs {
+		size += len(blob)
+	}
+	if place, ok := d.place.(fresh); !ok || !place.Fresh() || size > pushBytes {
+		return false
+	}
+	for digest, blob := range d.run.Blobs {
+		sendBlob(stream, digest, blob)
+	}
+	return true
 }
 
 // sign fills in what depends on the place and signs the manifest.

@@ -20,7 +20,8 @@ const (
 	readBytes   = 256 << 10
 	// breath is the shortest time between two reads of one output, so that a
 	// script that prints all the time is sent in few pieces. The first piece
-	// after a pause is read at once.
+	// after a pause is read at once, also when something else was looked for
+	// just before.
 	breath = 10 * time.Millisecond
 	// relook is how often a followed execution is looked at although nothing
 	// woke us: a lost notification costs that much.
@@ -184,6 +185,7 @@ func (t *tail) run(ctx context.Context, subscription *Subscription) {
 	wait := shortestWait
 	look := true // the execution may have changed, not only its output
 	for {
+		before := t.end
 		err := t.read(ctx, look)
 		if ctx.Err() != nil {
 			t.finish(cronium.Errorf(cronium.CodeUnavailable, "The server is stopping. Connect again."))
@@ -200,7 +202,9 @@ func (t *tail) run(ctx context.Context, subscription *Subscription) {
 			continue
 		}
 		wait = shortestWait
-		pause(ctx, breath)
+		if t.end != before {
+			pause(ctx, breath)
+		}
 		look = t.wait(ctx, subscription)
 	}
 }

@@ -30,6 +30,10 @@ func (p *place) Ref() string { return p.id + "/" + p.instance }
 // Warm tells whether the place came from the pool.
 func (p *place) Warm() bool { return p.warm }
 
+// Fresh tells that the agent has no file of any script: it runs one, and has
+// not begun.
+func (p *place) Fresh() bool { return true }
+
 // TargetID is a name that this container alone was given.
 func (p *place) TargetID() string { return p.target }
 
