@@ -30,21 +30,17 @@ func TestFaults(t *testing.T) {
 	t.Logf("%s: two servers and an engine run", since(begun))
 
 	faults := allStrikes()
-	batch := max(executions/len(faults), 1)
-	if batch > 8 {
-		batch = max(8, executions/200)
-	}
-	for asked, round := 0, 0; asked < executions; round++ {
+	rounds := roundsFor(executions, len(faults))
+	for round := range rounds {
 		if round%len(faults) == 0 {
 			random.Shuffle(len(faults), func(i, j int) { faults[i], faults[j] = faults[j], faults[i] })
 		}
 		r.waitForRoom(t)
-		n := min(batch, executions-asked)
-		r.load.ask(t.Context(), n)
-		asked += n
+		asked, after := executions*round/rounds, executions*(round+1)/rounds
+		r.load.ask(t.Context(), after-asked)
 		fault, before := faults[round%len(faults)], time.Duration(random.IntN(2500))*time.Millisecond
 		pause(t.Context(), before)
-		t.Logf("%s: %s, after %d of %d jobs were asked for", since(begun), fault.name, asked, executions)
+		t.Logf("%s: %s, after %d of %d jobs were asked for", since(begun), fault.name, after, executions)
 		if err := fault.do(r.strikes, t.Context()); err != nil {
 			t.Fatalf("%s: %v", fault.name, err)
 		}
@@ -56,6 +52,13 @@ func TestFaults(t *testing.T) {
 	r.check(t)
 	r.checkEnd(t)
 	t.Logf("%s: checked", since(begun))
+}
+
+// roundsFor is how often a fault strikes: each as often as the others, and once
+// for about eight executions, or fifty in a long run.
+func roundsFor(executions, faults int) int {
+	each := faults * max(8, executions/200)
+	return faults * ((executions + each - 1) / each)
 }
 
 // run is all that takes part.
