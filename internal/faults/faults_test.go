@@ -100,11 +100,17 @@ func newRun(t *testing.T, random *rand.Rand) *run {
 			t.Fatal(err)
 		}
 	}
-	binaries, err := instance.Build(t.Context(), filepath.Join(dir, "bin"))
-	if err != nil {
+	var binaries instance.Binaries
+	built := make(chan error, 1)
+	go func() {
+		var err error
+		binaries, err = instance.Build(t.Context(), filepath.Join(dir, "bin"))
+		built <- err
+	}()
+	r := &run{dir: dir, engine: newEngine(t, filepath.Join(dir, "engine"), filepath.Join(dir, "logs", "engine.log"))}
+	if err := <-built; err != nil {
 		t.Fatal(err)
 	}
-	r := &run{dir: dir, engine: newEngine(t, filepath.Join(dir, "engine"), filepath.Join(dir, "logs", "engine.log"))}
 	r.site = &instance.Site{
 		Binaries: binaries, Data: filepath.Join(dir, "site"), Logs: filepath.Join(dir, "logs"),
 		Engine: r.engine.host, Flags: []string{"--pool", "4"},
