@@ -28,8 +28,12 @@ const (
 	labelPurpose   = "cronium.purpose"   // "run", "pool" or "helper"
 )
 
-// removeTimeout bounds the removal of a container when nobody waits for it.
-const removeTimeout = time.Minute
+// The making and the removal of a container are bounded also when nobody waits
+// for them.
+const (
+	createTimeout = 15 * time.Second
+	removeTimeout = time.Minute
+)
 
 // Config is what a Backend needs to know.
 type Config struct {

@@ -1,9 +1,11 @@
 package container
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"cronium.dev/agent/proto"
 	"cronium.dev/cronium"
@@ -44,6 +46,24 @@ func TestEngineThatIsAwayIsUnavailable(t *testing.T) {
 	}
 	if s := b.Status(t.Context()); !strings.Contains(s.Error, "does not answer") {
 		t.Errorf("the status says %q", s.Error)
+	}
+}
+
+func TestCreateThatIsCutShortLeavesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.target(specOf(cronium.NetworkNone)).Place(t) // makes the agent's volume, so that the tries below get far
+	for ms := range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(ms*8)*time.Millisecond)
+		if place, err := b.Create(ctx, specOf(cronium.NetworkNone), func(string) {}); err == nil {
+			if err := place.Destroy(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		cancel()
+	}
+	if left := containersOf(t, b.Backend); len(left) != 1 {
+		t.Errorf("%d containers are there, want the one that is in use", len(left))
 	}
 }
 

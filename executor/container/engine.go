@@ -39,39 +39,6 @@ var (
 // engine is a container engine that speaks Docker's API.
 type engine struct{ client *client.Client }
 
-// plan says what a container is made of.
-type plan struct {
-	name         string // "" = the engine's choice
-	image        string
-	command      []string
-	user         string
-	workdir      string
-	labels       map[string]string
-	network      string // the engine's network mode
-	dns          []string
-	volume       string   // of the agent, at agentDir
-	declared     []string // folders that the image declares as volumes
-	writable     bool     // the volume is mounted to be filled
-	tmpfs        map[string]string
-	memory       int64 // bytes, swap included; 0 = no limit
-	nanoCPUs     int64
-	processes    int64
-	sharedMemory int64    // bytes of /dev/shm
-	capabilities []string // added to none
-}
-
-// state is what the engine says of one container.
-type state struct {
-	id       string
-	labels   map[string]string
-	running  bool
-	paused   bool
-	oom      bool
-	exitCode int
-	message  string
-	created  time.Time
-}
-
 // newEngine makes a client for the engine at host ("" = DOCKER_HOST or the
 // usual socket). It does not connect yet.
 func newEngine(host string) (*engine, error) {
@@ -91,7 +58,7 @@ func (e *engine) close() { _ = e.client.Close() } // idle connections only
 // fail says what was being done and what the engine's answer means.
 func fail(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
-	var broken *net.OpError // of the calls that keep their connection, where the client says nothing better
+	var broken *net.OpError // of calls that keep their connection
 	switch {
 	case err == nil:
 		return nil
@@ -107,9 +74,12 @@ func fail(err error, format string, args ...any) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// create makes a container and does not start it. It fails with errNoImage where
-// that is missing.
+// create makes a container and does not start it. The end of ctx does not cut it
+// short: the engine would make the container all the same, and nobody would know
+// its id. It fails with errNoImage where that is missing.
 func (e *engine) create(ctx context.Context, p plan) (id string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), createTimeout)
+	defer cancel()
 	no, pids := false, &p.processes
 	if p.processes == 0 {
 		pids = nil
