@@ -16,7 +16,7 @@ import (
 )
 
 // lastLines is how much of the output stands beside the reason of a failure.
-const lastLines = 12
+const lastLines = 8
 
 // runPage is one job, live.
 func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) error {

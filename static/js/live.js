@@ -37,9 +37,12 @@ document.addEventListener("htmx:sse:close", (event) => {
 });
 // The very first connection is htmx's plain request: it is not tried again.
 document.addEventListener("htmx:error", (event) => {
-  if (event.target.id !== "live") return;
-  stale();
-  setTimeout(() => window.htmx.trigger(event.target, "again"), 3000);
+  if (event.target.id === "live") {
+    stale();
+    setTimeout(() => window.htmx.trigger(event.target, "again"), 3000);
+  } else if (event.detail.ctx?.request.method !== "GET") {
+    say("The server did not answer. Look whether it was done, and try again.", true);
+  }
 });
 document.addEventListener("htmx:after:swap", () => {
   if (state === "live") live();

@@ -72,7 +72,7 @@ customElements.define("cronium-log", class extends HTMLElement {
     const first = this.marked ? this.marked[0] - 1 : Number(this.getAttribute("lines")) || 0;
     this.store.open(first).then(() => {
       if (this.marked) this.goto(this.marked[0] - 1);
-      else if (this.store.state === "ended") this.#follow(false);
+      else if (this.store?.state === "ended") this.#openAtEnd();
     });
     this.#soon();
   }
@@ -210,6 +210,12 @@ customElements.define("cronium-log", class extends HTMLElement {
     clearTimeout(this.settle);
     this.settle = setTimeout(() => this.following || this.scroll.to(this.scroll.top), 200);
     this.#soon();
+  }
+
+  #openAtEnd() {
+    this.scroll.resize(this.store.rows);
+    this.scroll.toEnd();
+    this.#follow(false);
   }
 
   #follow(on) {

@@ -40,7 +40,7 @@ customElements.define("cronium-palette", class extends HTMLElement {
     const make = (name, props) => Object.assign(document.createElement(name), props);
     this.#dialog = make("dialog", { className: "palette" });
     this.#dialog.setAttribute("aria-label", "Search or run");
-    this.#input = make("input", { type: "search", placeholder: "Go to a page, an event or a job; run an event", autocomplete: "off", spellcheck: false });
+    this.#input = make("input", { type: "text", placeholder: "Go to a page, an event or a job; run an event", autocomplete: "off", spellcheck: false });
     this.#input.setAttribute("aria-label", "Search");
     this.#input.setAttribute("aria-controls", "palette-list");
     this.#list = make("div", { id: "palette-list" });

@@ -13,7 +13,8 @@ customElements.define("cronium-select", class extends HTMLElement {
 
   handleEvent(event) {
     const box = event.target.closest?.("input[type=checkbox]");
-    if (event.type === "click" && box?.name) {
+    if (event.type === "click" && box && !box.name) return; // the box for all tells by its change
+    if (event.type === "click" && box) {
       const boxes = this.#boxes();
       if (event.shiftKey && this.#last) {
         const [from, to] = [boxes.indexOf(this.#last), boxes.indexOf(box)].sort((a, b) => a - b);
