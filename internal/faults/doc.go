@@ -8,7 +8,7 @@
 // of their own, which lives in network and mount namespaces of its own, so that
 // the machine's engine is not touched. A load of scripts that print numbered
 // lines runs through the API, while faults strike in an order and at moments
-// that the seed decides: servers killed and stopped for longer than their
+// that the seed decides: servers restarted, killed and stopped for longer than their
 // lease, PostgreSQL killed, its connections cut, the engine restarted and
 // killed, containers killed.
 //

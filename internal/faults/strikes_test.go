@@ -35,6 +35,7 @@ type strike struct {
 
 func allStrikes() []strike {
 	return []strike{
+		{"one server restarted", (*strikes).restartOne},
 		{"one server killed", (*strikes).killOne},
 		{"both servers killed", (*strikes).killBoth},
 		{"a server stopped for longer than its lease", (*strikes).stopOne},
@@ -50,6 +51,17 @@ func allStrikes() []strike {
 // moment is a random time below d.
 func (s *strikes) moment(d time.Duration) time.Duration {
 	return time.Duration(s.random.Int64N(int64(d)))
+}
+
+// restartOne stops a server as an operator does: it hands over what runs.
+func (s *strikes) restartOne(ctx context.Context) error {
+	i := s.random.IntN(2)
+	stopping, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	if err := s.fleet.both()[i].Stop(stopping); err != nil {
+		return err
+	}
+	return s.fleet.start(ctx, i)
 }
 
 func (s *strikes) killOne(ctx context.Context) error {
