@@ -173,7 +173,7 @@ CREATE TABLE executions (
     compacted      boolean NOT NULL DEFAULT false
 ) PARTITION BY RANGE (id);
 CREATE INDEX executions_by_job ON executions (job_id, attempt);
-CREATE INDEX executions_open ON executions (owner) WHERE status IN ('PENDING', 'RUNNING');
+CREATE INDEX executions_open ON executions (id) WHERE status IN ('PENDING', 'RUNNING');
 CREATE INDEX executions_to_compact ON executions (id) WHERE NOT compacted AND output_blocks > 1 AND status NOT IN ('PENDING', 'RUNNING');
 
 -- A block is a run of output records of both streams (format: store/block.go).

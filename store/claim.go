@@ -68,6 +68,16 @@ func (s *Store) claimBatch(ctx context.Context, claims []Claim) ([]*Claimed, err
 	return answers, mapError(err, "claim jobs")
 }
 
+// Statuses that an update of rows by their ids expects. They are parameters, so
+// that no index of rows in such a status is taken: it would be read through for
+// each of the ids.
+var (
+	queuedJob     = []string{string(cronium.JobQueued)}
+	claimedJob    = []string{string(cronium.JobClaimed)}
+	activeJob     = []string{string(cronium.JobClaimed), string(cronium.JobRunning)}
+	openExecution = []string{string(cronium.ExecutionPending), string(cronium.ExecutionRunning)}
+)
+
 func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Claimed, error) {
 	n := len(claims)
 	jobs, executions, owners := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n)
@@ -82,13 +92,13 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Cl
 				AS a (job_id, execution_id, owner, target, target_ref, warm)),
 		claimed AS (
 			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
-			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = 'QUEUED' AND jobs.cancelled_at IS NULL
+			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = ANY($7) AND jobs.cancelled_at IS NULL
 			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)
 			SELECT execution_id, workspace_id, id, attempts, target, target_ref, 'PENDING', owner, warm FROM claimed)
 		SELECT `+jobColumns("claimed")+`, e.name, e.type FROM claimed JOIN events e ON e.id = claimed.event_id`,
-		jobs, executions, owners, targets, refs, warm)
+		jobs, executions, owners, targets, refs, warm, queuedJob)
 	if err != nil {
 		return nil, err
 	}

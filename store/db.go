@@ -28,13 +28,15 @@ type Store struct {
 
 // workerSettings are those of the workers' connections. Their statements take a
 // handful of rows by their ids, in tables whose statistics are always old: a
-// plan for known values, made anew each time, or a join by hash over all
-// partitions is never right for them.
+// plan for known values, made anew each time, or one that first gathers all open
+// rows of all partitions is never right for them.
 const workerSettings = `
 	SET cronium.scope = 'system';
 	SET plan_cache_mode = force_generic_plan;
 	SET enable_hashjoin = off;
 	SET enable_mergejoin = off;
+	SET enable_bitmapscan = off;
+	SET enable_material = off;
 	SET enable_seqscan = off`
 
 // Open connects to the database at url. It refuses a role for which row-level

@@ -40,12 +40,12 @@ func (s *Store) startBatch(ctx context.Context, batch []Started) ([]bool, error)
 			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bigint[]) AS a (id, job_id, owner, setup_us)),
 		started AS (
 			UPDATE executions e SET status = 'RUNNING', progress = '', started_at = coalesce(e.started_at, now()), setup_us = asked.setup_us
-			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.status IN ('PENDING', 'RUNNING')
+			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.status = ANY($5)
 			RETURNING e.id, e.job_id),
 		moved AS (
 			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
-			FROM started WHERE j.id = started.job_id AND j.status = 'CLAIMED')
-		SELECT id FROM started`, executions, jobs, owners, setups)
+			FROM started WHERE j.id = started.job_id AND j.status = ANY($6))
+		SELECT id FROM started`, executions, jobs, owners, setups, openExecution, claimedJob)
 	if err != nil {
 		return nil, mapError(err, "start executions")
 	}
@@ -250,8 +250,8 @@ func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
 			started_at = coalesce(j.started_at, now() - make_interval(secs => a.took))
 		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::float8[])
 			AS a (id, status, result, error, output, condition, took)
-		WHERE j.id = a.id AND j.status IN ('CLAIMED', 'RUNNING')`,
-		jobs, statuses, results, errors, outputs, conditions, took)
+		WHERE j.id = a.id AND j.status = ANY($8)`,
+		jobs, statuses, results, errors, outputs, conditions, took, activeJob)
 	return found(executions, ended), err
 }
 
@@ -294,9 +294,9 @@ func endExecutions(ctx context.Context, tx pgx.Tx, batch []Finish) ([]cronium.ID
 		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bool[],
 			$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
 			AS a (id, owner, status, error, exit_code, signal, oom, setup_us, run_us, cleanup_us, cpu_us, peak, dropped)
-		WHERE e.id = a.id AND e.owner = a.owner AND e.status IN ('PENDING', 'RUNNING')
+		WHERE e.id = a.id AND e.owner = a.owner AND e.status = ANY($14)
 		RETURNING e.id`,
-		ids, owners, statuses, errors, codes, signals, oom, setup, run, cleanup, cpu, peak, dropped)
+		ids, owners, statuses, errors, codes, signals, oom, setup, run, cleanup, cpu, peak, dropped, openExecution)
 	if err != nil {
 		return nil, err
 	}

@@ -81,7 +81,7 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 			UPDATE executions e SET output_bytes = e.output_bytes + asked.size, output_lines = e.output_lines + asked.lines,
 				output_blocks = e.output_blocks + asked.blocks
 			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.output_bytes = asked.start
-				AND e.status IN ('PENDING', 'RUNNING')
+				AND e.status = ANY($12)
 			RETURNING e.id, e.workspace_id),
 		stored AS (
 			INSERT INTO output (execution_id, workspace_id, first_line, start, size, encoding, data)
@@ -89,7 +89,7 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 			FROM unnest($7::uuid[], $8::bigint[], $9::bigint[], $10::int[], $11::bytea[]) AS b (execution_id, first_line, start, size, data)
 			JOIN moved ON moved.id = b.execution_id)
 		SELECT id FROM moved`,
-		executions, owners, starts, sizes, lines, counts, of, firstLines, blockStarts, blockSizes, data)
+		executions, owners, starts, sizes, lines, counts, of, firstLines, blockStarts, blockSizes, data, openExecution)
 	if err != nil {
 		return nil, mapError(err, "store output")
 	}
