@@ -157,11 +157,15 @@ func (e *Engine) Status() Status {
 }
 
 // add registers a run before its claim is stored, so that no sweep takes it for
-// one that nobody drives.
-func (e *Engine) add(r *run) {
+// one that nobody drives. It tells false for an execution that has a run.
+func (e *Engine) add(r *run) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.runs[r.execution.ID] != nil {
+		return false
+	}
 	e.runs[r.execution.ID] = r
+	return true
 }
 
 func (e *Engine) remove(r *run) {

@@ -59,7 +59,8 @@ func (e *Engine) endLeasesOfTheDead(ctx context.Context) {
 	}
 }
 
-// adopt goes on with an execution where its last owner stopped.
+// adopt goes on with an execution where its last owner stopped. One that has a
+// run here was claimed after TakeOver was told which have, and is left to it.
 func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 	content, err := e.content.get(ctx, a.Job.WorkspaceID, a.Job.EventID, a.Job.Version)
 	if err != nil {
@@ -73,7 +74,9 @@ func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 	if a.Job.CancelledAt != nil {
 		r.stop()
 	}
-	e.add(r)
+	if !e.add(r) {
+		return
+	}
 	e.metrics.adopted.Inc()
 	r.log().Info("execution adopted", "status", a.Execution.Status, "output_bytes", a.Execution.OutputBytes)
 	e.loops.Go(func() {
