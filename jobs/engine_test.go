@@ -263,25 +263,6 @@ func TestWhatMayNotRunIsRefusedWithTheReason(t *testing.T) {
 	}
 }
 
-func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	p := s.start(0)
-	event := s.event(cronium.EventBash, "echo ready", nil)
-	old, random := cronium.IDFloor(time.Now().Add(-2*time.Minute)), cronium.NewID()
-	copy(old[6:], random[6:])
-	job := &cronium.Job{ID: old, WorkspaceID: s.workspace, EventID: event, Version: 1, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
-	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.requeueStranded(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if row := s.final(job.ID); row.Result != cronium.ResultSuccess {
-		t.Errorf("%+v", row.Job)
-	}
-}
-
 func TestAPlaceThatIsGoneBeforeItsUseIsReplaced(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -37,6 +37,7 @@ type Request struct {
 // is not JSON or not what the event's schema asks for, CodeConflict for an event
 // that does not run now.
 func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
+	once := r.idempotency()
 	event, err := e.Store.Runnable(ctx, r.WorkspaceID, r.EventID)
 	if err != nil {
 		return nil, err
@@ -62,7 +63,7 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
 		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input,
 	}
-	first, err := e.Store.Enqueue(ctx, job, r.idempotency(), func(ctx context.Context, tx pgx.Tx) error {
+	first, err := e.Store.Enqueue(ctx, job, once, func(ctx context.Context, tx pgx.Tx) error {
 		return e.insert(ctx, tx, *job, content.Target, time.Time{})
 	})
 	if err != nil {
@@ -123,6 +124,8 @@ func completeRequest(r *Request, content *prepared) error {
 	return slices.Concat(p, schema.Validate(input)).Err("The input")
 }
 
+// idempotency describes what was asked, before defaults are filled in: they may
+// be others when the request is repeated.
 func (r *Request) idempotency() *store.Idempotency {
 	if r.IdempotencyKey == "" {
 		return nil

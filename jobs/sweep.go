@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -50,25 +51,28 @@ func (e *Engine) compact(ctx context.Context) error {
 }
 
 // requeueStranded gives jobs that wait without an entry in the queue a new one.
+// What hinders one job does not hinder the others.
 func (e *Engine) requeueStranded(ctx context.Context) error {
 	jobs, err := e.Store.Stranded(ctx)
+	failed := err
+	for _, job := range jobs {
+		if err := e.requeue(ctx, job); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("put job %s into the queue again: %w", job.ID, err))
+			continue
+		}
+		e.Log.Warn("a job had lost its place in the queue and gets a new one", "job", job.ID)
+	}
+	return failed
+}
+
+func (e *Engine) requeue(ctx context.Context, job cronium.Job) error {
+	content, err := e.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
 	if err != nil {
 		return err
 	}
-	for _, job := range jobs {
-		content, err := e.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
-		if err != nil {
-			return err
-		}
-		e.Log.Warn("a job had lost its place in the queue and gets a new one", "job", job.ID)
-		err = pgx.BeginFunc(ctx, e.Store.WorkerPool(), func(tx pgx.Tx) error {
-			return e.insert(ctx, tx, job, content.Target, time.Time{})
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return pgx.BeginFunc(ctx, e.Store.WorkerPool(), func(tx pgx.Tx) error {
+		return e.insert(ctx, tx, job, content.Target, time.Time{})
+	})
 }
 
 // sweepPlaces removes what crashes left on the targets: places of dead

@@ -1,0 +1,65 @@
+package jobs
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"cronium.dev/cronium"
+	"cronium.dev/store"
+)
+
+// stranded stores a job that waits since two minutes without an entry in the
+// queue.
+func (s *site) stranded(event cronium.ID, version int) *cronium.Job {
+	s.Helper()
+	old, random := cronium.IDFloor(time.Now().Add(-2*time.Minute)), cronium.NewID()
+	copy(old[6:], random[6:])
+	job := &cronium.Job{ID: old, WorkspaceID: s.workspace, EventID: event, Version: version, Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual}
+	if _, err := s.store.Enqueue(s.Context(), job, nil, noQueue); err != nil {
+		s.Fatal(err)
+	}
+	return job
+}
+
+func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "echo ready", nil)
+	s.stranded(event, 7) // a version that does not exist must not hold the others up
+	job := s.stranded(event, 1)
+	if err := p.requeueStranded(t.Context()); cronium.CodeOf(err) != cronium.CodeNotFound {
+		t.Errorf("%v: want the version that does not exist", err)
+	}
+	if row := s.final(job.ID); row.Result != cronium.ResultSuccess {
+		t.Errorf("%+v", row.Job)
+	}
+}
+
+// Who got no answer repeats the request, whatever has become of the event's
+// defaults meanwhile.
+func TestARepeatedRequestGetsTheFirstJobThoughTheEventWasSaved(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	event := s.event(cronium.EventBash, "true", nil)
+	ask := func(input string) (*cronium.Job, error) {
+		return p.Enqueue(t.Context(), Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerAPI, Input: json.RawMessage(input), IdempotencyKey: "k"})
+	}
+	first, err := ask("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := cronium.NewContent(cronium.EventBash)
+	content.Network, content.Priority, content.Input = cronium.NetworkNone, cronium.PriorityLow, json.RawMessage(`{"n":1}`)
+	if _, err := s.store.SaveVersion(t.Context(), s.workspace, event, 1, content, "", store.Author{ID: cronium.NewID(), Name: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := ask(""); err != nil || again.ID != first.ID {
+		t.Errorf("%+v, %v: want the job %s", again, err, first.ID)
+	}
+	if _, err := ask(`{"n":2}`); cronium.CodeOf(err) != cronium.CodeConflict {
+		t.Errorf("%v: want a conflict for another request", err)
+	}
+}
