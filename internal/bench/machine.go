@@ -87,9 +87,9 @@ func quantile(values []float64, q float64) float64 {
 	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
 }
 
-// until waits for a condition, for at most a minute.
+// until waits for a condition, for at most five minutes.
 func until(ctx context.Context, condition func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	for {
 		ok, err := condition()
