@@ -16,7 +16,8 @@ import (
 type sink struct {
 	*run
 	lose     context.CancelCauseFunc // ends the drive: the execution is not ours
-	starting *time.Timer             // stores the start, unless the end comes first
+	started  store.Started           // the start, once it is known
+	starting *time.Timer             // stores it, unless output or the end comes first
 }
 
 // close drops a start that was not stored yet: the end will tell it.
@@ -26,34 +27,37 @@ func (s *sink) close() {
 	}
 }
 
-// startDelay is how long the start of a script is kept back: one that ends
-// sooner is stored once, with its end.
+// startDelay is how long the start of a script is kept back: it is stored with
+// the first output, or with the end, if one of them comes sooner.
 const startDelay = 5 * time.Millisecond
 
 // Started stores that the process runs, soon and beside what goes on. After a
 // reconnect it makes sure at once that the execution is still ours.
 func (s *sink) Started(ctx context.Context, setup time.Duration) error {
+	s.started = store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: setup}
 	if s.execution.Status == cronium.ExecutionRunning {
-		return s.storeStart(ctx, setup)
+		return s.storeStart(ctx)
 	}
 	s.execution.Status = cronium.ExecutionRunning
 	s.engine.metrics.started(time.Since(s.job.QueuedAt()), s.execution.Attempt)
 	s.starting = time.AfterFunc(startDelay, func() {
-		if err := s.storeStart(ctx, setup); err != nil {
+		if err := s.storeStart(ctx); err != nil {
 			s.lose(err)
 		}
 	})
 	return nil
 }
 
-func (s *sink) storeStart(ctx context.Context, setup time.Duration) error {
-	err := s.insist(ctx, func(ctx context.Context) error {
-		return s.engine.Store.Start(ctx, store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: setup})
-	})
+func (s *sink) storeStart(ctx context.Context) error {
+	err := s.insist(ctx, func(ctx context.Context) error { return s.engine.Store.Start(ctx, s.started) })
 	if err == nil {
-		s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
+		s.publishStart()
 	}
 	return err
+}
+
+func (s *sink) publishStart() {
+	s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
 }
 
 // Output stores records. They are acknowledged, and may be forgotten by the
@@ -67,8 +71,10 @@ func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
 		}
 		chunks[i] = cronium.Chunk{At: time.Duration(o.GetAtUs()) * time.Microsecond, Stream: stream, Data: o.GetData()}
 	}
+	// A start that is still kept back is stored with the first output.
+	first := s.starting != nil && s.starting.Stop()
 	err := s.insist(ctx, func(ctx context.Context) error {
-		after, err := s.engine.Store.AppendOutput(ctx, s.execution.ID, s.engine.id, s.stored, chunks)
+		after, err := s.append(ctx, chunks, first)
 		if err == nil {
 			s.engine.metrics.stored(after.Bytes - s.stored.Bytes)
 			s.stored = after
@@ -78,7 +84,17 @@ func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
 	if err == nil {
 		s.engine.Hub.Publish(live.OutputTopic(s.execution.ID))
 	}
+	if err == nil && first {
+		s.publishStart()
+	}
 	return err
+}
+
+func (s *sink) append(ctx context.Context, chunks []cronium.Chunk, first bool) (store.Appended, error) {
+	if first {
+		return s.engine.Store.StartWithOutput(ctx, s.started, s.stored, chunks)
+	}
+	return s.engine.Store.AppendOutput(ctx, s.execution.ID, s.engine.id, s.stored, chunks)
 }
 
 // Usage is shown in the end alone; nothing is written for it meanwhile.

@@ -32,17 +32,21 @@ type Claimed struct {
 	Job       cronium.Job
 	EventName string
 	EventType cronium.EventType
+	Limited   bool // the event has a concurrency limit: the end may let another run
 }
 
 // Claim makes the job CLAIMED and its execution PENDING in one transaction. It
-// fails with ErrNotQueued or, when limited is set, with ErrConcurrency.
+// fails with ErrNotQueued or with ErrConcurrency. The limit is the event's own
+// of now, whichever version the job runs; limited says that there probably is
+// one, which saves asking twice.
 func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed, error) {
 	var claimed *Claimed
 	var err error
-	if limited {
-		claimed, err = s.claimLimited(ctx, claim)
-	} else {
+	if !limited {
 		claimed, err = s.claims.do(ctx, claim)
+	}
+	if claimed == nil && err == nil {
+		claimed, err = s.claimLimited(ctx, claim)
 	}
 	if err != nil {
 		return nil, err
@@ -54,11 +58,11 @@ func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed,
 }
 
 // claimBatch claims many jobs in one statement. The answer of a job that is not
-// QUEUED is nil.
+// QUEUED, or whose event has a concurrency limit, is nil.
 func (s *Store) claimBatch(ctx context.Context, claims []Claim) ([]*Claimed, error) {
 	answers := make([]*Claimed, len(claims))
 	err := s.system(ctx, func(tx pgx.Tx) error {
-		claimed, err := claimIn(ctx, tx, claims)
+		claimed, err := claimIn(ctx, tx, claims, false)
 		for i := range claims {
 			answers[i] = claimed[claims[i].JobID]
 			delete(claimed, claims[i].JobID) // a job asked for twice has one winner
@@ -78,7 +82,9 @@ var (
 	openExecution = []string{string(cronium.ExecutionPending), string(cronium.ExecutionRunning)}
 )
 
-func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Claimed, error) {
+// claimIn claims jobs that are QUEUED: those of events with a concurrency limit
+// only where limited says that their locks are held.
+func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim, limited bool) (map[cronium.ID]*Claimed, error) {
 	n := len(claims)
 	jobs, executions, owners := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n)
 	targets, refs, warm := make([]string, n), make([]string, n), make([]bool, n)
@@ -93,18 +99,19 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim) (map[cronium.ID]*Cl
 		claimed AS (
 			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
 			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = ANY($7) AND jobs.cancelled_at IS NULL
+				AND ($8 OR (SELECT concurrency FROM events WHERE events.id = jobs.event_id) = 0)
 			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)
 			SELECT execution_id, workspace_id, id, attempts, target, target_ref, 'PENDING', owner, warm FROM claimed)
-		SELECT `+jobColumns("claimed")+`, e.name, e.type FROM claimed JOIN events e ON e.id = claimed.event_id`,
-		jobs, executions, owners, targets, refs, warm, queuedJob)
+		SELECT `+jobColumns("claimed")+`, e.name, e.type, e.concurrency > 0 FROM claimed JOIN events e ON e.id = claimed.event_id`,
+		jobs, executions, owners, targets, refs, warm, queuedJob, limited)
 	if err != nil {
 		return nil, err
 	}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Claimed, error) {
 		var c Claimed
-		return &c, row.Scan(append(scanJob(&c.Job), &c.EventName, &c.EventType)...)
+		return &c, row.Scan(append(scanJob(&c.Job), &c.EventName, &c.EventType, &c.Limited)...)
 	})
 	claimed := make(map[cronium.ID]*Claimed, n)
 	for _, c := range found {
@@ -127,7 +134,7 @@ func (s *Store) claimLimited(ctx context.Context, claim Claim) (*Claimed, error)
 			_, err := tx.Exec(ctx, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1 AND event_id = $2 AND status = 'QUEUED'`, claim.JobID, event)
 			return err
 		}
-		found, err := claimIn(ctx, tx, []Claim{claim})
+		found, err := claimIn(ctx, tx, []Claim{claim}, true)
 		claimed = found[claim.JobID]
 		return err
 	})

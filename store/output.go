@@ -20,6 +20,7 @@ type appendRequest struct {
 	execution, owner cronium.ID
 	start            int64
 	blocks           []block
+	started          *Started // nil: the start is stored already
 }
 
 // AppendOutput stores chunks that follow one another, the first at the offset
@@ -27,6 +28,16 @@ type appendRequest struct {
 // ErrNotOwner. After any other error it may be called again with the same
 // chunks: what had been stored in spite of the error is not stored twice.
 func (s *Store) AppendOutput(ctx context.Context, execution, owner cronium.ID, stored Appended, chunks []cronium.Chunk) (Appended, error) {
+	return s.appendOutput(ctx, execution, owner, stored, chunks, nil)
+}
+
+// StartWithOutput is Start and AppendOutput in one statement: for a script whose
+// first output is there before its start was stored.
+func (s *Store) StartWithOutput(ctx context.Context, started Started, stored Appended, chunks []cronium.Chunk) (Appended, error) {
+	return s.appendOutput(ctx, started.ExecutionID, started.Owner, stored, chunks, &started)
+}
+
+func (s *Store) appendOutput(ctx context.Context, execution, owner cronium.ID, stored Appended, chunks []cronium.Chunk, started *Started) (Appended, error) {
 	blocks := blocksOf(chunks, stored.Bytes, stored.Lines)
 	after := stored
 	for _, b := range blocks {
@@ -36,7 +47,7 @@ func (s *Store) AppendOutput(ctx context.Context, execution, owner cronium.ID, s
 	if len(blocks) == 0 {
 		return stored, nil
 	}
-	ok, err := s.appends.do(ctx, appendRequest{execution, owner, stored.Bytes, blocks})
+	ok, err := s.appends.do(ctx, appendRequest{execution, owner, stored.Bytes, blocks, started})
 	if err != nil {
 		return stored, err
 	}
@@ -61,12 +72,16 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 	n := len(batch)
 	executions, owners := make([]cronium.ID, n), make([]cronium.ID, n)
 	starts, sizes, lines, counts := make([]int64, n), make([]int64, n), make([]int64, n), make([]int, n)
+	jobs, setups := make([]*cronium.ID, n), make([]int64, n) // of those whose start is told here
 	var of []cronium.ID
 	var firstLines, blockStarts []int64
 	var blockSizes []int
 	var data [][]byte
 	for i, a := range batch {
 		executions[i], owners[i], starts[i], counts[i] = a.execution, a.owner, a.start, len(a.blocks)
+		if a.started != nil {
+			jobs[i], setups[i] = &a.started.JobID, a.started.Setup.Microseconds()
+		}
 		for _, b := range a.blocks {
 			sizes[i] += int64(b.Size)
 			lines[i] += b.Lines
@@ -76,20 +91,25 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 	}
 	rows, err := s.worker.Query(ctx, `
 		WITH asked AS (
-			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[]) AS a (id, owner, start, size, lines, blocks)),
+			SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::int[], $13::uuid[], $14::bigint[])
+				AS a (id, owner, start, size, lines, blocks, started, setup_us)),
 		moved AS (
 			UPDATE executions e SET output_bytes = e.output_bytes + asked.size, output_lines = e.output_lines + asked.lines,
-				output_blocks = e.output_blocks + asked.blocks
+				output_blocks = e.output_blocks + asked.blocks, status = 'RUNNING', progress = '',
+				started_at = coalesce(e.started_at, now()), setup_us = greatest(e.setup_us, asked.setup_us)
 			FROM asked WHERE e.id = asked.id AND e.owner = asked.owner AND e.output_bytes = asked.start
 				AND e.status = ANY($12)
-			RETURNING e.id, e.workspace_id),
+			RETURNING e.id, e.workspace_id, asked.started),
+		running AS (
+			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
+			FROM moved WHERE j.id = moved.started AND j.status = ANY($15)),
 		stored AS (
 			INSERT INTO output (execution_id, workspace_id, first_line, start, size, encoding, data)
 			SELECT moved.id, moved.workspace_id, b.first_line, b.start, b.size, 0, b.data
 			FROM unnest($7::uuid[], $8::bigint[], $9::bigint[], $10::int[], $11::bytea[]) AS b (execution_id, first_line, start, size, data)
 			JOIN moved ON moved.id = b.execution_id)
 		SELECT id FROM moved`,
-		executions, owners, starts, sizes, lines, counts, of, firstLines, blockStarts, blockSizes, data, openExecution)
+		executions, owners, starts, sizes, lines, counts, of, firstLines, blockStarts, blockSizes, data, openExecution, jobs, setups, claimedJob)
 	if err != nil {
 		return nil, mapError(err, "store output")
 	}

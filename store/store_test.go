@@ -335,3 +335,27 @@ func TestEveryTableOfATenantHasRowLevelSecurity(t *testing.T) {
 		t.Fatalf("another workspace sees %d jobs, %v", len(other), err)
 	}
 }
+
+func TestTheFirstOutputTellsTheStart(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	j := f.enqueue(t)
+	execution := f.claim(t, j)
+	started := Started{ExecutionID: execution, JobID: j.ID, Owner: f.process, Setup: time.Second}
+	chunks := []cronium.Chunk{{Stream: cronium.Stdout, Data: []byte("one\n")}}
+	stored, err := f.StartWithOutput(f.ctx, started, Appended{}, chunks)
+	if err != nil || stored.Lines != 1 {
+		t.Fatal(stored, err)
+	}
+	row, err := f.Job(f.ctx, f.workspace, j.ID)
+	if err != nil || row.Status != cronium.JobRunning || row.StartedAt == nil {
+		t.Fatalf("%+v, %v", row, err)
+	}
+	e, err := f.Execution(f.ctx, f.workspace, execution)
+	if err != nil || e.Status != cronium.ExecutionRunning || e.StartedAt == nil || e.Setup != time.Second {
+		t.Fatalf("%+v, %v", e, err)
+	}
+	if again, err := f.StartWithOutput(f.ctx, started, Appended{}, chunks); err != nil || again != stored {
+		t.Fatalf("stored again: %v, %v", again, err)
+	}
+}

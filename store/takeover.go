@@ -14,14 +14,15 @@ type Adopted struct {
 	Job       cronium.Job
 	EventName string
 	EventType cronium.EventType
+	Limited   bool // as in Claimed
 }
 
 // TakeOver gives the process up to limit open executions on the targets that it
-// serves, which belong to nobody
-// alive, or to the process itself without being among those that it drives (a
-// claim whose answer was lost), and puts the queue's entries of dead processes right: an entry whose
-// job is still QUEUED may be fetched again, the others are done, because their
-// executions have an owner of their own.
+// serves, which belong to nobody alive, or to the process itself without being
+// among those that it drives (a claim whose answer was lost). It also puts the
+// queue's entries of dead processes right: an entry whose job is still QUEUED
+// may be fetched again, the others are done, because their executions have an
+// owner of their own.
 func (s *Store) TakeOver(ctx context.Context, process cronium.ID, targets []cronium.TargetKind, driven []cronium.ID, limit int) ([]Adopted, error) {
 	if driven == nil {
 		driven = []cronium.ID{} // nil would be NULL, with which nothing compares
@@ -53,14 +54,14 @@ func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, targets 
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
 			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
-		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type
+		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type, ev.concurrency > 0
 		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit, driven, targets)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Adopted, error) {
 		var a Adopted
-		err := row.Scan(append(append(scanExecution(&a.Execution), scanJob(&a.Job)...), &a.EventName, &a.EventType)...)
+		err := row.Scan(append(append(scanExecution(&a.Execution), scanJob(&a.Job)...), &a.EventName, &a.EventType, &a.Limited)...)
 		return a, err
 	})
 }
@@ -109,8 +110,9 @@ func (s *Store) Stranded(ctx context.Context) ([]cronium.Job, error) {
 		WHERE NOT EXISTS (
 			SELECT 1 FROM river_job r WHERE r.args @> jsonb_build_object('job_id', j.id)
 			AND r.kind = 'run' AND r.state IN ('available', 'running', 'retryable', 'scheduled', 'pending'))
-		AND (j.waiting = '' OR NOT EXISTS (
-			SELECT 1 FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))`, minuteAgo())
+		AND (j.waiting = '' OR EXISTS (
+			SELECT 1 FROM events e WHERE e.id = j.event_id AND (e.concurrency = 0 OR e.concurrency > (
+				SELECT count(*) FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))))`, minuteAgo())
 	if err != nil {
 		return nil, mapError(err, "look for stranded jobs")
 	}
