@@ -72,7 +72,7 @@ func (r *run) ended(f *proto.Finish) store.Finish {
 // while this process stops.
 func (r *run) finish(ctx context.Context, end store.Finish) {
 	end.ExecutionID, end.JobID, end.Owner = r.execution.ID, r.execution.JobID, r.engine.id
-	end.Limited = r.content.Concurrency > 0
+	end.Limited = r.limited || r.content.Concurrency > 0
 	if wait, again := r.content.Retry.Next(r.execution.Attempt, end.Status, end.ExitCode, rand.Float64()); again {
 		end.Retry = &wait
 	}

@@ -69,7 +69,7 @@ func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 	}
 	r := e.newRun(a.Execution, content)
 	r.adopted = true
-	r.job, r.eventName, r.eventType = a.Job, a.EventName, a.EventType
+	r.job, r.eventName, r.eventType, r.limited = a.Job, a.EventName, a.EventType, a.Limited
 	r.stored = store.Appended{Bytes: a.Execution.OutputBytes, Lines: a.Execution.OutputLines}
 	if a.Job.CancelledAt != nil {
 		r.stop()

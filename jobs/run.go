@@ -30,6 +30,7 @@ type run struct {
 	eventType cronium.EventType
 	place     executor.Place
 	stored    store.Appended
+	limited   bool // its end may let another job of the event run
 	adopted   bool // another process, or a claim of unknown outcome, came before
 
 	stopOnce  sync.Once

@@ -98,7 +98,7 @@ func (r *run) claim(ctx context.Context) error {
 		}
 		return err
 	}
-	r.job, r.eventName, r.eventType = claimed.Job, claimed.EventName, claimed.EventType
+	r.job, r.eventName, r.eventType, r.limited = claimed.Job, claimed.EventName, claimed.EventType, claimed.Limited
 	r.execution.Attempt, r.execution.TargetRef = claimed.Job.Attempts, claim.TargetRef
 	return nil
 }
