@@ -51,7 +51,7 @@ type Idempotency struct {
 // Enqueue stores a new job and, in the same transaction, what queue adds: its
 // entry in the queue. When the key was used before for the same request, the
 // job of then is returned as first and nothing is stored; for another request
-// it fails with CodeConflict.
+// it fails with CodeConflict. It fails with CodeNotFound when the event is gone.
 func (s *Store) Enqueue(ctx context.Context, j *cronium.Job, once *Idempotency, queue func(context.Context, pgx.Tx) error) (first *cronium.ID, err error) {
 	err = s.workspace(ctx, j.WorkspaceID, func(tx pgx.Tx) error {
 		if once != nil {
@@ -86,12 +86,17 @@ func claimKey(ctx context.Context, tx pgx.Tx, j *cronium.Job, once *Idempotency)
 }
 
 func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
-	_, err := tx.Exec(ctx, `
+	// The event is locked against its removal: it must be there, or see this job.
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input)
-		VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9)`,
+		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9
+		FROM events WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE`,
 		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input)
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return pgx.ErrNoRows
 	}
 	return nil
 }

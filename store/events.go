@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -147,10 +148,25 @@ func (c EventChange) apply(e *cronium.Event) error {
 		return nil
 	}
 	if !e.Status.CanBecome(c.Status) {
-		return cronium.Errorf(cronium.CodeConflict, "The event is %s and cannot become %s; it can become %v.", e.Status, c.Status, e.Status.Next())
+		return cronium.Errorf(cronium.CodeConflict, "The event is %s and cannot become %s; it can become %s.", e.Status, c.Status, orList(e.Status.Next()))
 	}
 	e.Status = c.Status
 	return nil
+}
+
+// orList writes statuses for a message to people: "ACTIVE or ARCHIVED".
+func orList(statuses []cronium.EventStatus) string {
+	var text strings.Builder
+	for i, status := range statuses {
+		switch {
+		case i > 0 && i == len(statuses)-1:
+			text.WriteString(" or ")
+		case i > 0:
+			text.WriteString(", ")
+		}
+		text.WriteString(string(status))
+	}
+	return text.String()
 }
 
 // lockedEvent reads an event that nobody else changes until the transaction
@@ -166,6 +182,11 @@ func lockedEvent(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID, e *cr
 func (s *Store) DeleteEvent(ctx context.Context, workspace, id cronium.ID) error {
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
 		var e cronium.Event
+		// With this lock no job is accepted meanwhile, and one that is being
+		// accepted is waited for.
+		if _, err := tx.Exec(ctx, `SELECT FROM events WHERE workspace_id = $1 AND id = $2 FOR UPDATE`, workspace, id); err != nil {
+			return err
+		}
 		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
 			return err
 		}

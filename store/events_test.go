@@ -202,7 +202,7 @@ func TestEventStatusFollowsTheRules(t *testing.T) {
 		}
 	}
 	_, err := f.SetEventStatus(f.ctx, f.workspace, e.ID, cronium.EventDraft)
-	wantCode(t, err, cronium.CodeConflict, "cannot become DRAFT")
+	wantCode(t, err, cronium.CodeConflict, "cannot become DRAFT; it can become ACTIVE or ARCHIVED")
 	_, err = f.SetEventStatus(f.ctx, f.workspace, e.ID, "GONE")
 	wantCode(t, err, cronium.CodeInvalid, "status")
 }
