@@ -6,6 +6,8 @@ customElements.define("cronium-palette", class extends HTMLElement {
   #input;
   #list;
   #timer;
+  #abort;
+  #shows; // what the list was found for
 
   connectedCallback() {
     document.addEventListener("keydown", this);
@@ -56,8 +58,32 @@ customElements.define("cronium-palette", class extends HTMLElement {
     });
   }
 
-  #load() {
-    window.htmx.ajax("GET", `/palette?q=${encodeURIComponent(this.#input.value.trim())}`, { source: this.#input, target: this.#list, swap: "innerHTML" });
+  get #query() {
+    return this.#input.value.trim();
+  }
+
+  async #load() {
+    clearTimeout(this.#timer);
+    this.#abort?.abort();
+    this.#abort = new AbortController();
+    const query = this.#query;
+    try {
+      const response = await fetch(`/palette?q=${encodeURIComponent(query)}`, { headers: { "HX-Request": "true" }, signal: this.#abort.signal });
+      if (!response.ok) throw new Error(`search: status ${response.status}`);
+      if (response.headers.has("HX-Redirect")) location.href = response.headers.get("HX-Redirect"); // signed out
+      this.#list.innerHTML = await response.text();
+      this.#shows = query;
+      this.#list.dispatchEvent(new Event("htmx:after:swap", { bubbles: true })); // for the times in it
+    } catch (error) {
+      if (error.name !== "AbortError") this.#list.textContent = "The server did not answer. Type to try again.";
+    }
+  }
+
+  // enter takes the first of what was found for what stands in the field, not
+  // for what stood there a moment ago.
+  async #enter() {
+    if (this.#shows !== this.#query) await this.#load();
+    if (this.#dialog.open && this.#shows === this.#query) this.#list.querySelector("a, button")?.click();
   }
 
   #key(event) {
@@ -69,7 +95,7 @@ customElements.define("cronium-palette", class extends HTMLElement {
       (to < 0 ? this.#input : items[Math.min(to, items.length - 1)])?.focus();
     } else if (event.key === "Enter" && document.activeElement === this.#input) {
       event.preventDefault();
-      items[0]?.click();
+      this.#enter();
     } else if (event.key.length === 1 && at >= 0 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey) {
       this.#input.focus();
     }
