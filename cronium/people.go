@@ -26,13 +26,6 @@ type User struct {
 	CreatedAt     time.Time
 }
 
-// Membership is a person's role in a workspace.
-type Membership struct {
-	WorkspaceID ID
-	UserID      ID
-	Role        Role
-}
-
 // Token is an API token. The token itself is shown once; its SHA-256 is kept.
 type Token struct {
 	ID          ID

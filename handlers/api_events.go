@@ -174,10 +174,18 @@ func words[T ~string](list, field string, known []T) ([]T, error) {
 		for _, k := range known {
 			found = found || string(k) == word
 		}
-		problems.Add(found, field, "%q is not known; it takes %v with commas between", word, known)
+		problems.Add(found, field, "%q is not known; it takes one or more of %s with commas between", word, commas(known))
 		all = append(all, T(word))
 	}
 	return all, problems.Err("The request")
+}
+
+func commas[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, word := range words {
+		texts[i] = string(word)
+	}
+	return strings.Join(texts, ", ")
 }
 
 type createEventInput struct {

@@ -195,6 +195,7 @@ func TestWrongInputIsNamedFieldByField(t *testing.T) {
 			t.Errorf("%s: wrong fields %q, want %q", name, got, c.want)
 		}
 	}
+	b.call("GET", "/jobs?status=DONE", nil).want(t, 422, "QUEUED, CLAIMED, RUNNING, COMPLETED, FAILED, CANCELLED with commas between")
 	b.call("POST", "/events", "name=X", "Content-Type", "application/x-www-form-urlencoded").want(t, 415, "must be JSON")
 	b.call("POST", "/events", `{"name":"`+strings.Repeat("x", 9<<20)+`"}`).want(t, 413, "too_large")
 	if secret := b.call("POST", "/events", `{"name": 7, "description": "hunter2"}`).text; strings.Contains(secret, "hunter2") {

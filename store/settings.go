@@ -39,17 +39,6 @@ func (s *Store) Setting(ctx context.Context, key string, value any) error {
 	return nil
 }
 
-// SetSetting stores a setting.
-func (s *Store) SetSetting(ctx context.Context, key string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return fmt.Errorf("encode setting %s: %w", key, err)
-	}
-	_, err = s.pool.Exec(ctx, `INSERT INTO settings (key, value) VALUES ($1, $2)
-		ON CONFLICT (key) DO UPDATE SET value = excluded.value`, key, raw)
-	return mapError(err, "store setting "+key)
-}
-
 // InitSetting stores a setting unless it is set, and reads what is set into
 // value: of several processes that start at once, one decides.
 func (s *Store) InitSetting(ctx context.Context, key string, value any) error {
