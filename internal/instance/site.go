@@ -44,9 +44,15 @@ const (
 	Password = "not a secret of anyone"
 )
 
+// AddUser makes a person, who signs in with Password.
+func (s *Site) AddUser(ctx context.Context, role, name, email string) error {
+	_, err := s.command(ctx, Password+"\n", "user", "add", "--role", role, "--name", name, email)
+	return err
+}
+
 // Token makes an administrator and an API token of theirs that may do all.
 func (s *Site) Token(ctx context.Context) (string, error) {
-	if _, err := s.command(ctx, Password+"\n", "user", "add", "--role", "ADMIN", "--name", "Admin", Email); err != nil {
+	if err := s.AddUser(ctx, "ADMIN", "Admin", Email); err != nil {
 		return "", err
 	}
 	said, err := s.command(ctx, "", "token", "add", "--name", "load", "--scope", "write", Email)

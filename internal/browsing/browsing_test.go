@@ -1,0 +1,56 @@
+package browsing
+
+import (
+	"testing"
+
+	"cronium.dev/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
+
+// walk is one way through the pages.
+type walk struct {
+	promise string
+	do      func(*testing.T, *site)
+}
+
+// Test is all walks.
+func Test(t *testing.T) {
+	t.Parallel()
+	binaries := build(t)
+	t.Run("FirstRun", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, binaries)
+		t.Run("from the printed address to live output", func(t *testing.T) { firstRun(t, s) })
+		t.Run("a run goes on when the server is killed", func(t *testing.T) { serverKilled(t, s) })
+	})
+	t.Run("Pages", func(t *testing.T) {
+		t.Parallel()
+		s := startPeopled(t, binaries)
+		for _, w := range []walk{
+			{"a script is edited, tried, saved, compared and restored", editEvent},
+			{"what was typed and not saved survives a reload", keepDraft},
+			{"a schema gives a form for a run", runWithForm},
+			{"a running job is cancelled", cancelRun},
+			{"a failure says why", failedRun},
+			{"jobs are filtered, arrive live and are cancelled together", jobsList},
+			{"events are filtered and changed together", eventsList},
+			{"the palette finds and runs an event", palette},
+			{"a token is shown once and works", makeToken},
+			{"signing out and in", signOutAndIn},
+			{"a viewer is offered nothing but to read", viewerSees},
+			{"a million lines are scrolled, searched and linked to", millionLines},
+			{"output is text, never markup", hostileOutput},
+			{"names are text, never markup", hostileNames},
+			{"an event is made and run with the keyboard alone", keyboardOnly},
+			{"forms work without scripts", withoutScripts},
+			{"every page is accessible in both themes and fits a phone", everyPage},
+			{"errors are pages that say what to do", errorPages},
+		} {
+			t.Run(w.promise, func(t *testing.T) {
+				t.Parallel()
+				w.do(t, s)
+			})
+		}
+	})
+}
