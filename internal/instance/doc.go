@@ -1,4 +1,4 @@
-// Package instance runs real Cronium installations for the fault run and the
+// Package instance runs real Cronium installations for the fault run, the
 // benchmarks: the built programs, one or more server processes that share a
 // data folder with its embedded PostgreSQL, and a client of their API.
 //
