@@ -1,6 +1,7 @@
 // Package instance runs real Cronium installations for the fault run, the
-// benchmarks: the built programs, one or more server processes that share a
-// data folder with its embedded PostgreSQL, and a client of their API.
+// benchmarks and the walks in a browser: the built programs, one or more server
+// processes that share a data folder with its embedded PostgreSQL, and a client
+// of their API.
 //
 //	binaries, err := instance.Build(ctx, dir)
 //	site := &instance.Site{Binaries: binaries, Data: data, Logs: logs}
