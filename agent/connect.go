@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // connectRetry is how often a socket that is not there yet is tried.
@@ -14,13 +16,18 @@ const connectRetry = 20 * time.Millisecond
 
 // Connect joins a stream to an agent's socket until either side ends. The end of
 // in is passed on, and what the agent still has to say is passed back. It waits
-// as long as wait for an agent that is just starting.
-func Connect(ctx context.Context, socket string, wait time.Duration, in io.Reader, out io.Writer) error {
+// as long as wait for an agent that is just starting. peer, unless 0, is the id
+// of the process that must answer: a script of the same user could have put a
+// socket of its own in the place of the agent's.
+func Connect(ctx context.Context, socket string, peer int, wait time.Duration, in io.Reader, out io.Writer) error {
 	conn, err := dialSocket(ctx, socket, wait)
 	if err != nil {
 		return fmt.Errorf("connect to agent: %w", err)
 	}
 	defer conn.Close()
+	if err := checkPeer(conn, peer); err != nil {
+		return fmt.Errorf("connect to agent: %w", err)
+	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	sent := make(chan error, 1)
 	go func() { // ends with the program: nothing can end a read of in
@@ -40,6 +47,28 @@ func Connect(ctx context.Context, socket string, wait time.Duration, in io.Reade
 		if err == nil {
 			<-received
 		}
+	}
+	return nil
+}
+
+// checkPeer makes sure who listens at the other end of a Unix socket. The kernel
+// notes it when the socket begins to listen.
+func checkPeer(conn *net.UnixConn, peer int) error {
+	if peer == 0 {
+		return nil
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var who *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) { who, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err := errors.Join(err, failed); err != nil {
+		return fmt.Errorf("ask who listens: %w", err)
+	}
+	if int(who.Pid) != peer {
+		return fmt.Errorf("process %d listens there, not the agent", who.Pid)
 	}
 	return nil
 }

@@ -143,6 +143,7 @@ func keepToItself() error {
 func connect(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("connect", flag.ContinueOnError)
 	socket := flags.String("socket", "", "`path` of the agent's Unix socket")
+	peer := flags.Int("peer", 0, "`process` that must listen there, if not 0")
 	wait := flags.Duration("wait", 5*time.Second, "how long to wait for an agent that is starting")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -150,7 +151,10 @@ func connect(ctx context.Context, args []string) error {
 	if *socket == "" {
 		return errors.New("connect needs --socket")
 	}
-	return agent.Connect(ctx, *socket, *wait, os.Stdin, os.Stdout)
+	if err := keepToItself(); err != nil {
+		return err
+	}
+	return agent.Connect(ctx, *socket, *peer, *wait, os.Stdin, os.Stdout)
 }
 
 func runFirewall(args []string, out io.Writer) error {

@@ -41,9 +41,10 @@ func serveCommand(target string, key ed25519.PublicKey) []string {
 	}
 }
 
-// connectCommand joins its standard streams to the agent of its container.
+// connectCommand joins its standard streams to the agent of its container:
+// process 1 and no other that listens in its place.
 func connectCommand() []string {
-	return []string{agentPath, "connect", "--socket", socketPath}
+	return []string{agentPath, "connect", "--socket", socketPath, "--peer", "1"}
 }
 
 // agentVolume is the engine's volume that holds the agent. Its name is the

@@ -1,10 +1,13 @@
 package container
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cronium.dev/agent/proto"
 	"cronium.dev/cronium"
@@ -209,5 +212,44 @@ for a in ("1.1.1.1", "172.17.0.1", "169.254.169.254"):
 `))
 	if got != "lo\n" {
 		t.Errorf("the script sees %q, want lo alone", got)
+	}
+}
+
+// The script is the agent's user and may put a socket in the place of the
+// agent's. What it said there would be taken for the agent's word.
+func TestAScriptCannotAnswerInPlaceOfTheAgent(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	made, err := b.Create(t.Context(), specOf(cronium.NetworkNone), func(string) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made.(*place).TakeLink().Close() // as after a restart of the server
+	impostor, err := b.engine.exec(t.Context(), idOf(made.Ref()), []string{"python3", "-uc", `
+import os, socket
+os.rename("` + socketPath + `", "` + socketPath + `.old")
+s = socket.socket(socket.AF_UNIX)
+s.bind("` + socketPath + `")
+s.listen()
+print("ready")
+print("was sent", len(s.accept()[0].recv(100)))
+`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer impostor.Close()
+	_ = impostor.SetReadDeadline(time.Now().Add(30 * time.Second))
+	said := bufio.NewScanner(impostor)
+	if !said.Scan() || said.Text() != "ready" {
+		t.Fatalf("%q, %v", said.Text(), said.Err())
+	}
+	stream, err := made.Dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stream.Close()
+	go io.WriteString(stream, "for the agent alone")
+	if !said.Scan() || said.Text() != "was sent 0" {
+		t.Errorf("a script in the agent's place %s bytes, %v", said.Text(), said.Err())
 	}
 }
