@@ -16,12 +16,9 @@ import (
 // CookieName is the name of the session's cookie.
 const CookieName = "cronium_session"
 
-// A session ends after SessionIdle without a request, and in any case after
-// SessionLength.
-const (
-	SessionIdle   = 7 * 24 * time.Hour
-	SessionLength = 30 * 24 * time.Hour
-)
+// SessionLength is after what time a session ends in any case. Where it is kept
+// (store.Sessions) it also ends after some days without a request.
+const SessionLength = 30 * 24 * time.Hour
 
 // Keys of a session's values.
 const (

@@ -17,7 +17,7 @@ func executionColumns(table string) string {
 // microseconds scans a bigint of microseconds into a duration.
 type microseconds struct{ d *time.Duration }
 
-// ScanInt64 is pgtype.Int64Scanner's shape for what the driver calls.
+// Scan makes it a sql.Scanner.
 func (m microseconds) Scan(value any) error {
 	us, _ := value.(int64)
 	*m.d = time.Duration(us) * time.Microsecond

@@ -45,7 +45,8 @@ func (s *Store) EndLease(ctx context.Context, id cronium.ID) error {
 	return mapError(err, "end lease")
 }
 
-// Processes lists the processes of the last day, the newest first.
+// Processes lists the newest 200 processes, the newest first. Those that died
+// more than a day ago are removed by Tidy.
 func (s *Store) Processes(ctx context.Context) ([]Process, error) {
 	rows, err := s.worker.Query(ctx, `
 		SELECT id, hostname, pid, version, started_at, lease_until > now() AS alive
