@@ -360,3 +360,23 @@ func TestTheMostUrgentWaitingJobRunsFirst(t *testing.T) {
 		t.Errorf("claimed at %v", claimed)
 	}
 }
+
+func TestAnEndThatTheDatabaseCannotHoldIsStoredWithoutTheOutput(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	// Valid JSON that PostgreSQL refuses: nested deeper than its parser goes.
+	other := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", nil), "")
+	execution := s.printed(other.ID, "ready")
+	content, err := p.content.get(t.Context(), s.workspace, other.EventID, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := p.newRun(execution, content)
+	r.job = *other
+	deep := strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000)
+	r.finish(t.Context(), store.Finish{Status: cronium.ExecutionSuccess, Output: json.RawMessage(deep)})
+	if row := s.final(other.ID); row.Result != cronium.ResultSuccess || row.Output != nil || !strings.Contains(row.Error, "cannot hold") {
+		t.Errorf("%+v", row.Job)
+	}
+}

@@ -78,11 +78,12 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 	}
 	ctx, cancel := graceful(ctx)
 	defer cancel()
-	var status cronium.JobStatus
-	err := r.insist(ctx, func(ctx context.Context) (err error) {
-		status, err = r.engine.Store.Finish(ctx, end, r.requeue)
-		return err
-	})
+	status, err := r.storeEnd(ctx, end)
+	if errors.Is(err, store.ErrUnstorable) {
+		r.log().Error("the end of an execution cannot be stored as it was reported", "error", err)
+		end.Output, end.Error = nil, "The database cannot hold what the script gave to output(), so it was not kept."
+		status, err = r.storeEnd(ctx, end)
+	}
 	if err != nil {
 		if errors.Is(err, store.ErrNotOwner) {
 			r.log().Info("another process has taken over the execution")
@@ -97,6 +98,14 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 	if r.place != nil {
 		r.engine.destroy(r.place)
 	}
+}
+
+func (r *run) storeEnd(ctx context.Context, end store.Finish) (status cronium.JobStatus, err error) {
+	err = r.insist(ctx, func(ctx context.Context) (err error) {
+		status, err = r.engine.Store.Finish(ctx, end, r.requeue)
+		return err
+	})
+	return status, err
 }
 
 // requeue adds the queue entry of a job that goes on: a retry of this one, or
@@ -114,11 +123,12 @@ func (r *run) requeue(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.T
 }
 
 // insist repeats a write while the database fails, with growing pauses, until
-// it succeeds, the execution turns out not to be ours, or ctx ends.
+// it succeeds, the execution turns out not to be ours, the value to be one that
+// no database takes, or ctx ends.
 func (r *run) insist(ctx context.Context, write func(context.Context) error) error {
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := write(ctx)
-		if err == nil || errors.Is(err, store.ErrNotOwner) || ctx.Err() != nil {
+		if err == nil || errors.Is(err, store.ErrNotOwner) || errors.Is(err, store.ErrUnstorable) || ctx.Err() != nil {
 			return err
 		}
 		r.log().Warn("the database did not accept a write; trying again", "error", err)

@@ -14,6 +14,10 @@ import (
 // adoptInterval is how often a process looks for executions without an owner.
 const adoptInterval = time.Second
 
+// adoptShare is how many it takes at a time, so that several processes share
+// the work.
+const adoptShare = 20
+
 // keepLease renews the lease until ctx ends. While the database cannot be
 // reached it tries more often.
 func (e *Engine) keepLease(ctx context.Context) {
@@ -30,12 +34,12 @@ func (e *Engine) keepLease(ctx context.Context) {
 
 // adoptLoop takes over executions that nobody drives.
 func (e *Engine) adoptLoop(ctx context.Context) {
-	for first := true; first || pause(ctx, adoptInterval); first = false {
+	for more := true; more || pause(ctx, adoptInterval); {
+		more = false
 		if e.lock != nil {
 			e.endLeasesOfTheDead(ctx)
 		}
-		// A share at a time, so that several processes share the work.
-		adopted, err := e.Store.TakeOver(ctx, e.id, slices.Collect(maps.Keys(e.Backends)), e.driven(), 20)
+		adopted, err := e.Store.TakeOver(ctx, e.id, slices.Collect(maps.Keys(e.Backends)), e.driven(), adoptShare)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.Log.Warn("could not look for executions to take over", "error", err)
@@ -45,6 +49,7 @@ func (e *Engine) adoptLoop(ctx context.Context) {
 		for _, a := range adopted {
 			e.adopt(ctx, a)
 		}
+		more = len(adopted) == adoptShare && ctx.Err() == nil
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
-	"sync"
 	"time"
 
 	"cronium.dev/agent/proto"
@@ -33,16 +32,15 @@ type run struct {
 	limited   bool // its end may let another job of the event run
 	adopted   bool // another process, or a claim of unknown outcome, came before
 
-	stopOnce  sync.Once
-	cancelled chan struct{}
+	cancelled context.Context // ends when a cancel shall be carried out
+	stop      func()          // carries it out; may be called by others and again
 }
 
 func (e *Engine) newRun(execution cronium.Execution, content *prepared) *run {
-	return &run{engine: e, execution: execution, content: content, cancelled: make(chan struct{})}
+	r := &run{engine: e, execution: execution, content: content}
+	r.cancelled, r.stop = context.WithCancel(context.Background())
+	return r
 }
-
-// stop carries out a cancel that stands in the database. It may be called again.
-func (r *run) stop() { r.stopOnce.Do(func() { close(r.cancelled) }) }
 
 func (r *run) backend() executor.Backend { return r.engine.Backends[r.content.Target] }
 
@@ -108,6 +106,9 @@ func (r *run) follow(ctx context.Context) (*proto.Finish, error) {
 	return executor.Drive(ctx, r.place, r.order(), s)
 }
 
+// errSetupLimit says that setupLimit has passed.
+var errSetupLimit = errors.New("no place within the time for it")
+
 // errCancelled says that cancel was asked for before anything was started.
 var errCancelled = errors.New("cancelled")
 
@@ -120,16 +121,15 @@ func (r *run) findPlace(ctx context.Context) error {
 	if r.adopted && r.execution.TargetRef != "" {
 		return r.findAgain(ctx)
 	}
-	ctx, cancel := context.WithTimeout(ctx, setupLimit)
+	ctx, cancel := context.WithTimeoutCause(ctx, setupLimit, errSetupLimit)
 	defer cancel()
-	go func() { // a cancel ends a long pull of an image too
-		select {
-		case <-r.cancelled:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+	stop := context.AfterFunc(r.cancelled, cancel) // a cancel ends a long pull of an image too
+	defer stop()
 	place, err := r.makePlace(ctx)
+	if err != nil && context.Cause(ctx) == errSetupLimit {
+		return &cronium.Error{Code: cronium.CodeUnavailable, Err: err,
+			Message: "A container could not be had within 5 minutes, so nothing was started. Settings, Engine says how the engine is; then run it again."}
+	}
 	if err != nil {
 		return err
 	}
@@ -194,7 +194,7 @@ func (r *run) findAgain(ctx context.Context) error {
 
 func (r *run) isCancelled() bool {
 	select {
-	case <-r.cancelled:
+	case <-r.cancelled.Done():
 		return true
 	default:
 		return false
@@ -235,7 +235,7 @@ func (r *run) order() executor.Run {
 		Key:     r.engine.Key,
 		From:    uint64(r.stored.Bytes),
 		Started: r.execution.Status == cronium.ExecutionRunning,
-		Cancel:  r.cancelled,
+		Cancel:  r.cancelled.Done(),
 	}
 }
 

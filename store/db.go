@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,15 @@ const workerSettings = `
 	SET enable_material = off;
 	SET enable_seqscan = off`
 
+// Connections at most, whatever the number of processors: pages and the queue
+// wait for each other rather than exhaust the database, and the workers have
+// enough for all batchers and the lease beside them. Four processes fit into
+// PostgreSQL's usual 100.
+const (
+	pageConns   = 14
+	workerConns = 10
+)
+
 // Open connects to the database at url. It refuses a role for which row-level
 // security would not hold.
 func Open(ctx context.Context, url string) (*Store, error) {
@@ -47,8 +57,10 @@ func Open(ctx context.Context, url string) (*Store, error) {
 		return nil, fmt.Errorf("read database address: %w", err)
 	}
 	config.MaxConnIdleTime = 5 * time.Minute
+	config.MaxConns = pageConns
 	config.ConnConfig.ConnectTimeout = 5 * time.Second
 	system := config.Copy()
+	system.MaxConns = workerConns
 	system.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		_, err := conn.Exec(ctx, workerSettings)
 		return err
@@ -134,6 +146,10 @@ func (s *Store) system(ctx context.Context, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.worker, f)
 }
 
+// ErrUnstorable says that the database can never take these values: trying
+// again is useless.
+var ErrUnstorable = errors.New("the database cannot hold the value")
+
 // mapError turns what the driver says into what it means: no row is
 // cronium.ErrNotFound, a broken unique rule is a conflict about what. Other
 // errors are wrapped with what.
@@ -146,6 +162,8 @@ func mapError(err error, what string) error {
 		return cronium.ErrNotFound
 	case errors.As(err, &pg) && pg.Code == "23505":
 		return &cronium.Error{Code: cronium.CodeConflict, Message: "That exists already.", Err: fmt.Errorf("%s: %w", what, err)}
+	case errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "54")):
+		return fmt.Errorf("%s: %w: %w", what, ErrUnstorable, err)
 	case errors.As(err, &pg) && pg.Code == "53100":
 		return &cronium.Error{Code: cronium.CodeUnavailable, Message: "The database's disk is full; nothing was changed.", Err: fmt.Errorf("%s: %w", what, err)}
 	}

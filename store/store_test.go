@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"cronium.dev/cronium"
+	"cronium.dev/internal/testenv"
 )
 
 func noQueue(context.Context, pgx.Tx) error { return nil }
@@ -357,5 +358,16 @@ func TestTheFirstOutputTellsTheStart(t *testing.T) {
 	}
 	if again, err := f.StartWithOutput(f.ctx, started, Appended{}, chunks); err != nil || again != stored {
 		t.Fatalf("stored again: %v, %v", again, err)
+	}
+}
+
+func TestARoleThatPoliciesDoNotBindIsRefused(t *testing.T) {
+	t.Parallel()
+	s, err := Open(t.Context(), testenv.AdminURL(t))
+	if err == nil {
+		s.Close()
+	}
+	if cronium.CodeOf(err) != cronium.CodeInvalid {
+		t.Errorf("opened as a superuser: %v", err)
 	}
 }

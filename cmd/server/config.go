@@ -18,7 +18,7 @@ import (
 // databaseFlags say where the database is.
 type databaseFlags struct {
 	Data        string `env:"CRONIUM_DATA" default:"${data}" placeholder:"DIR" help:"Folder for keys and, without --database-url, the database, made when it does not exist. Here ${default}."`
-	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL 14 or newer: postgres://user:password@host/database. Without it Cronium runs one of its own in the data folder."`
+	DatabaseURL string `name:"database-url" env:"DATABASE_URL" placeholder:"URL" help:"A PostgreSQL 14 or newer: postgres://user@host/database; give a password in $DATABASE_URL, where ps does not show it. Without it Cronium runs one of its own in the data folder."`
 }
 
 // serveCommand is the configuration of a server process.

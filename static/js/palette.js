@@ -71,7 +71,8 @@ customElements.define("cronium-palette", class extends HTMLElement {
       const response = await fetch(`/palette?q=${encodeURIComponent(query)}`, { headers: { "HX-Request": "true" }, signal: this.#abort.signal });
       if (!response.ok) throw new Error(`search: status ${response.status}`);
       if (response.headers.has("HX-Redirect")) location.href = response.headers.get("HX-Redirect"); // signed out
-      this.#list.innerHTML = await response.text();
+      const found = new DOMParser().parseFromString(await response.text(), "text/html"); // runs nothing
+      this.#list.replaceChildren(...found.body.childNodes);
       this.#shows = query;
       this.#list.dispatchEvent(new Event("htmx:after:swap", { bubbles: true })); // for the times in it
     } catch (error) {
