@@ -36,6 +36,7 @@ func editEvent(t *testing.T, s *site) {
 	p.says("#test .badge", "Success")
 	p.says("#event .facts", "version 2, saved")
 	p.Wait("!document.querySelector('[data-unsaved]').hidden")
+	p.Wait("Math.abs(document.querySelector('.ace_gutter-cell').getBoundingClientRect().top - document.querySelector('.ace_line').getBoundingClientRect().top) < 2")
 	p.picture("event-testrun")
 
 	p.clickText("Save version 3")

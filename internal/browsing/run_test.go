@@ -44,11 +44,24 @@ func runWithForm(t *testing.T, s *site) {
 	p.says(".log-rows", "('customer', 8)")
 }
 
-// cancelRun stops a script that ignores being asked to.
+// cancelRun cancels a job that waits for another of its event, and then that.
 func cancelRun(t *testing.T, s *site) {
-	event := s.event(t, "Endless", cronium.EventPython, "import time, signal\nsignal.signal(signal.SIGTERM, lambda *a: (print('asked to stop', flush=True), exit(3)))\nprint('begun', flush=True)\ntime.sleep(600)\n")
+	event := s.event(t, "Endless", cronium.EventPython, "import time, signal\nsignal.signal(signal.SIGTERM, lambda *a: (print('asked to stop', flush=True), exit(3)))\nprint('begun', flush=True)\ntime.sleep(600)\n",
+		func(c *cronium.Content) { c.Concurrency = 1 })
 	job := s.run(t, event)
 	p := s.person(t)
+	p.open("/jobs/" + job.String())
+	p.state("Running")
+	p.open("/jobs/" + s.run(t, event).String())
+	p.says("#job-facts", "waits for a running job of the same event")
+	p.state("Waiting")
+	p.picture("run-waiting")
+	p.clickText("Cancel run")
+	p.state("Cancelled")
+	p.says("#job-output", "it never started")
+	p.Axe()
+	p.picture("run-never")
+
 	p.open("/jobs/" + job.String())
 	p.mark()
 	p.says(".log-rows", "begun")
