@@ -59,7 +59,11 @@ func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	e.add(r)
 	defer e.remove(r)
 	if err := r.claim(ctx); err != nil {
-		if errors.Is(err, store.ErrNotQueued) || errors.Is(err, store.ErrConcurrency) {
+		if errors.Is(err, store.ErrConcurrency) { // it is marked as waiting, which pages show
+			e.Hub.Publish(live.JobTopic(args.JobID), live.JobsTopic(args.WorkspaceID))
+			return nil
+		}
+		if errors.Is(err, store.ErrNotQueued) {
 			return nil
 		}
 		return e.later(err)
