@@ -68,6 +68,7 @@ func serverKilled(t *testing.T, s *site) {
 	p.state("Running")
 	p.says("#count-jobs:not([hidden])", "1")
 
+	s.killed = true
 	if err := s.server.Kill(); err != nil {
 		t.Fatal(err)
 	}

@@ -31,6 +31,7 @@ type site struct {
 	instance.Site
 	server  *instance.Server
 	session string // the administrator's cookie
+	killed  bool   // one of its servers was killed, and may have left a container behind
 }
 
 func build(t *testing.T) instance.Binaries {
@@ -102,7 +103,7 @@ func (s *site) use(t *testing.T, token string) {
 	t.Cleanup(s.Client.Close)
 }
 
-// stop cancels what runs, so that no container stays, and stops the server.
+// stop cancels what runs and stops the server. No container may stay then.
 func (s *site) stop(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 	defer cancel()
@@ -122,8 +123,19 @@ func (s *site) stop(t *testing.T) {
 			pause(ctx)
 		}
 	}
+	label, err := s.label(ctx)
+	if err != nil {
+		t.Error(err)
+	}
 	if err := s.server.Stop(ctx); err != nil {
 		t.Error(err)
+	}
+	left, err := s.removeContainers(ctx, label)
+	if err != nil {
+		t.Error(err)
+	}
+	if left > 0 && !s.killed {
+		t.Errorf("the server that stopped left %d containers", left)
 	}
 }
 
