@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -34,7 +35,11 @@ func (s *Service) FirstRunCode(ctx context.Context) (code string, needed bool, e
 		return "", needed, err
 	}
 	plain := randomText(codeLength)
-	if err := s.store.AddFirstRunCode(ctx, hashText(plain)); err != nil {
+	err = s.store.AddFirstRunCode(ctx, hashText(plain))
+	if errors.Is(err, cronium.ErrNotFound) {
+		return "", false, nil // somebody has become the first meanwhile
+	}
+	if err != nil {
 		return "", false, fmt.Errorf("store first-run code: %w", err)
 	}
 	var groups []string
