@@ -445,6 +445,7 @@ type Manifest struct {
 	Event         []byte                 `protobuf:"bytes,9,opt,name=event,proto3" json:"event,omitempty"` // JSON: what event() returns
 	Limits        *Limits                `protobuf:"bytes,10,opt,name=limits,proto3" json:"limits,omitempty"`
 	IssuedUnixMs  int64                  `protobuf:"varint,11,opt,name=issued_unix_ms,json=issuedUnixMs,proto3" json:"issued_unix_ms,omitempty"`
+	RunAs         string                 `protobuf:"bytes,12,opt,name=run_as,json=runAs,proto3" json:"run_as,omitempty"` // user; "" = the agent's own. An agent that is not root refuses another
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -554,6 +555,13 @@ func (x *Manifest) GetIssuedUnixMs() int64 {
 		return x.IssuedUnixMs
 	}
 	return 0
+}
+
+func (x *Manifest) GetRunAs() string {
+	if x != nil {
+		return x.RunAs
+	}
+	return ""
 }
 
 type File struct {
@@ -2134,6 +2142,1600 @@ func (*ForgetResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_agent_proto_rawDescGZIP(), []int{27}
 }
 
+// Grant is what a server signs for each call that is no execution: who may do
+// what on which target, until when. The exact serialized bytes travel.
+type Grant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`   // must equal InfoResponse.target
+	Action        string                 `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`   // "shell", "files.read", "files.write", "update"
+	Subject       string                 `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"` // the session, path or digest that it is for
+	ExpiresUnixMs int64                  `protobuf:"varint,4,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Grant) Reset() {
+	*x = Grant{}
+	mi := &file_agent_proto_agent_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Grant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Grant) ProtoMessage() {}
+
+func (x *Grant) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Grant.ProtoReflect.Descriptor instead.
+func (*Grant) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Grant) GetTarget() string {
+	if x != nil {
+		return x.Target
+	}
+	return ""
+}
+
+func (x *Grant) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *Grant) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Grant) GetExpiresUnixMs() int64 {
+	if x != nil {
+		return x.ExpiresUnixMs
+	}
+	return 0
+}
+
+type SignedGrant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         []byte                 `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`         // serialized Grant
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"` // Ed25519 over "cronium grant v1\n" + grant
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SignedGrant) Reset() {
+	*x = SignedGrant{}
+	mi := &file_agent_proto_agent_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SignedGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SignedGrant) ProtoMessage() {}
+
+func (x *SignedGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SignedGrant.ProtoReflect.Descriptor instead.
+func (*SignedGrant) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *SignedGrant) GetGrant() []byte {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *SignedGrant) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+type HealthRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	IntervalMs    int64                  `protobuf:"varint,1,opt,name=interval_ms,json=intervalMs,proto3" json:"interval_ms,omitempty"` // 1 s to 5 min; 0 = 15 s
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HealthRequest) Reset() {
+	*x = HealthRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthRequest) ProtoMessage() {}
+
+func (x *HealthRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
+func (*HealthRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *HealthRequest) GetIntervalMs() int64 {
+	if x != nil {
+		return x.IntervalMs
+	}
+	return 0
+}
+
+type HealthSample struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Load1           float64                `protobuf:"fixed64,1,opt,name=load1,proto3" json:"load1,omitempty"` // average number of runnable processes over a minute
+	Cpus            int32                  `protobuf:"varint,2,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	MemoryTotal     int64                  `protobuf:"varint,3,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"` // bytes
+	MemoryAvailable int64                  `protobuf:"varint,4,opt,name=memory_available,json=memoryAvailable,proto3" json:"memory_available,omitempty"`
+	DiskTotal       int64                  `protobuf:"varint,5,opt,name=disk_total,json=diskTotal,proto3" json:"disk_total,omitempty"` // of the file system that holds the agent's spool
+	DiskAvailable   int64                  `protobuf:"varint,6,opt,name=disk_available,json=diskAvailable,proto3" json:"disk_available,omitempty"`
+	UptimeS         int64                  `protobuf:"varint,7,opt,name=uptime_s,json=uptimeS,proto3" json:"uptime_s,omitempty"`
+	Platform        string                 `protobuf:"bytes,8,opt,name=platform,proto3" json:"platform,omitempty"`                              // "Debian GNU/Linux 12 (bookworm), Linux 6.1.0"
+	Running         int32                  `protobuf:"varint,9,opt,name=running,proto3" json:"running,omitempty"`                               // executions
+	ClockUnixMs     int64                  `protobuf:"varint,10,opt,name=clock_unix_ms,json=clockUnixMs,proto3" json:"clock_unix_ms,omitempty"` // the machine's clock
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *HealthSample) Reset() {
+	*x = HealthSample{}
+	mi := &file_agent_proto_agent_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HealthSample) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HealthSample) ProtoMessage() {}
+
+func (x *HealthSample) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HealthSample.ProtoReflect.Descriptor instead.
+func (*HealthSample) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *HealthSample) GetLoad1() float64 {
+	if x != nil {
+		return x.Load1
+	}
+	return 0
+}
+
+func (x *HealthSample) GetCpus() int32 {
+	if x != nil {
+		return x.Cpus
+	}
+	return 0
+}
+
+func (x *HealthSample) GetMemoryTotal() int64 {
+	if x != nil {
+		return x.MemoryTotal
+	}
+	return 0
+}
+
+func (x *HealthSample) GetMemoryAvailable() int64 {
+	if x != nil {
+		return x.MemoryAvailable
+	}
+	return 0
+}
+
+func (x *HealthSample) GetDiskTotal() int64 {
+	if x != nil {
+		return x.DiskTotal
+	}
+	return 0
+}
+
+func (x *HealthSample) GetDiskAvailable() int64 {
+	if x != nil {
+		return x.DiskAvailable
+	}
+	return 0
+}
+
+func (x *HealthSample) GetUptimeS() int64 {
+	if x != nil {
+		return x.UptimeS
+	}
+	return 0
+}
+
+func (x *HealthSample) GetPlatform() string {
+	if x != nil {
+		return x.Platform
+	}
+	return ""
+}
+
+func (x *HealthSample) GetRunning() int32 {
+	if x != nil {
+		return x.Running
+	}
+	return 0
+}
+
+func (x *HealthSample) GetClockUnixMs() int64 {
+	if x != nil {
+		return x.ClockUnixMs
+	}
+	return 0
+}
+
+type ShellRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ShellRequest_Open
+	//	*ShellRequest_Input
+	//	*ShellRequest_Size
+	//	*ShellRequest_Acknowledge
+	//	*ShellRequest_Close
+	Part          isShellRequest_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellRequest) Reset() {
+	*x = ShellRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellRequest) ProtoMessage() {}
+
+func (x *ShellRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellRequest.ProtoReflect.Descriptor instead.
+func (*ShellRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ShellRequest) GetPart() isShellRequest_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ShellRequest) GetOpen() *ShellOpen {
+	if x != nil {
+		if x, ok := x.Part.(*ShellRequest_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *ShellRequest) GetInput() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*ShellRequest_Input); ok {
+			return x.Input
+		}
+	}
+	return nil
+}
+
+func (x *ShellRequest) GetSize() *ShellSize {
+	if x != nil {
+		if x, ok := x.Part.(*ShellRequest_Size); ok {
+			return x.Size
+		}
+	}
+	return nil
+}
+
+func (x *ShellRequest) GetAcknowledge() uint64 {
+	if x != nil {
+		if x, ok := x.Part.(*ShellRequest_Acknowledge); ok {
+			return x.Acknowledge
+		}
+	}
+	return 0
+}
+
+func (x *ShellRequest) GetClose() bool {
+	if x != nil {
+		if x, ok := x.Part.(*ShellRequest_Close); ok {
+			return x.Close
+		}
+	}
+	return false
+}
+
+type isShellRequest_Part interface {
+	isShellRequest_Part()
+}
+
+type ShellRequest_Open struct {
+	Open *ShellOpen `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type ShellRequest_Input struct {
+	Input []byte `protobuf:"bytes,2,opt,name=input,proto3,oneof"`
+}
+
+type ShellRequest_Size struct {
+	Size *ShellSize `protobuf:"bytes,3,opt,name=size,proto3,oneof"`
+}
+
+type ShellRequest_Acknowledge struct {
+	Acknowledge uint64 `protobuf:"varint,4,opt,name=acknowledge,proto3,oneof"` // output bytes taken, cumulative
+}
+
+type ShellRequest_Close struct {
+	Close bool `protobuf:"varint,5,opt,name=close,proto3,oneof"` // ends the shell: SIGHUP to its process group
+}
+
+func (*ShellRequest_Open) isShellRequest_Part() {}
+
+func (*ShellRequest_Input) isShellRequest_Part() {}
+
+func (*ShellRequest_Size) isShellRequest_Part() {}
+
+func (*ShellRequest_Acknowledge) isShellRequest_Part() {}
+
+func (*ShellRequest_Close) isShellRequest_Part() {}
+
+type ShellOpen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`                              // action "shell", subject: the session
+	Session       string                 `protobuf:"bytes,2,opt,name=session,proto3" json:"session,omitempty"`                          // UUID
+	FromOffset    uint64                 `protobuf:"varint,3,opt,name=from_offset,json=fromOffset,proto3" json:"from_offset,omitempty"` // of output, when the session is known
+	Size          *ShellSize             `protobuf:"bytes,4,opt,name=size,proto3" json:"size,omitempty"`
+	LingerMs      int64                  `protobuf:"varint,5,opt,name=linger_ms,json=lingerMs,proto3" json:"linger_ms,omitempty"`                                                                // how long it lives without a client; 0 = 5 minutes
+	Environment   map[string]string      `protobuf:"bytes,6,rep,name=environment,proto3" json:"environment,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // TERM, LANG and the like
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellOpen) Reset() {
+	*x = ShellOpen{}
+	mi := &file_agent_proto_agent_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellOpen) ProtoMessage() {}
+
+func (x *ShellOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellOpen.ProtoReflect.Descriptor instead.
+func (*ShellOpen) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ShellOpen) GetGrant() *SignedGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *ShellOpen) GetSession() string {
+	if x != nil {
+		return x.Session
+	}
+	return ""
+}
+
+func (x *ShellOpen) GetFromOffset() uint64 {
+	if x != nil {
+		return x.FromOffset
+	}
+	return 0
+}
+
+func (x *ShellOpen) GetSize() *ShellSize {
+	if x != nil {
+		return x.Size
+	}
+	return nil
+}
+
+func (x *ShellOpen) GetLingerMs() int64 {
+	if x != nil {
+		return x.LingerMs
+	}
+	return 0
+}
+
+func (x *ShellOpen) GetEnvironment() map[string]string {
+	if x != nil {
+		return x.Environment
+	}
+	return nil
+}
+
+type ShellSize struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Columns       uint32                 `protobuf:"varint,1,opt,name=columns,proto3" json:"columns,omitempty"`
+	Rows          uint32                 `protobuf:"varint,2,opt,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellSize) Reset() {
+	*x = ShellSize{}
+	mi := &file_agent_proto_agent_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellSize) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellSize) ProtoMessage() {}
+
+func (x *ShellSize) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellSize.ProtoReflect.Descriptor instead.
+func (*ShellSize) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ShellSize) GetColumns() uint32 {
+	if x != nil {
+		return x.Columns
+	}
+	return 0
+}
+
+func (x *ShellSize) GetRows() uint32 {
+	if x != nil {
+		return x.Rows
+	}
+	return 0
+}
+
+type ShellResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*ShellResponse_Opened
+	//	*ShellResponse_Output
+	//	*ShellResponse_End
+	Part          isShellResponse_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellResponse) Reset() {
+	*x = ShellResponse{}
+	mi := &file_agent_proto_agent_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellResponse) ProtoMessage() {}
+
+func (x *ShellResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellResponse.ProtoReflect.Descriptor instead.
+func (*ShellResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *ShellResponse) GetPart() isShellResponse_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *ShellResponse) GetOpened() *ShellOpened {
+	if x != nil {
+		if x, ok := x.Part.(*ShellResponse_Opened); ok {
+			return x.Opened
+		}
+	}
+	return nil
+}
+
+func (x *ShellResponse) GetOutput() *ShellOutput {
+	if x != nil {
+		if x, ok := x.Part.(*ShellResponse_Output); ok {
+			return x.Output
+		}
+	}
+	return nil
+}
+
+func (x *ShellResponse) GetEnd() *ShellEnd {
+	if x != nil {
+		if x, ok := x.Part.(*ShellResponse_End); ok {
+			return x.End
+		}
+	}
+	return nil
+}
+
+type isShellResponse_Part interface {
+	isShellResponse_Part()
+}
+
+type ShellResponse_Opened struct {
+	Opened *ShellOpened `protobuf:"bytes,1,opt,name=opened,proto3,oneof"`
+}
+
+type ShellResponse_Output struct {
+	Output *ShellOutput `protobuf:"bytes,2,opt,name=output,proto3,oneof"`
+}
+
+type ShellResponse_End struct {
+	End *ShellEnd `protobuf:"bytes,3,opt,name=end,proto3,oneof"`
+}
+
+func (*ShellResponse_Opened) isShellResponse_Part() {}
+
+func (*ShellResponse_Output) isShellResponse_Part() {}
+
+func (*ShellResponse_End) isShellResponse_Part() {}
+
+type ShellOpened struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Resumed       bool                   `protobuf:"varint,1,opt,name=resumed,proto3" json:"resumed,omitempty"` // false: a new shell was started
+	Offset        uint64                 `protobuf:"varint,2,opt,name=offset,proto3" json:"offset,omitempty"`   // of the next output; later than asked for when more was missed than is kept
+	Shell         string                 `protobuf:"bytes,3,opt,name=shell,proto3" json:"shell,omitempty"`      // path of the program
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellOpened) Reset() {
+	*x = ShellOpened{}
+	mi := &file_agent_proto_agent_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellOpened) ProtoMessage() {}
+
+func (x *ShellOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellOpened.ProtoReflect.Descriptor instead.
+func (*ShellOpened) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *ShellOpened) GetResumed() bool {
+	if x != nil {
+		return x.Resumed
+	}
+	return false
+}
+
+func (x *ShellOpened) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ShellOpened) GetShell() string {
+	if x != nil {
+		return x.Shell
+	}
+	return ""
+}
+
+type ShellOutput struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Offset        uint64                 `protobuf:"varint,1,opt,name=offset,proto3" json:"offset,omitempty"`
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"` // at most 32 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellOutput) Reset() {
+	*x = ShellOutput{}
+	mi := &file_agent_proto_agent_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellOutput) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellOutput) ProtoMessage() {}
+
+func (x *ShellOutput) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellOutput.ProtoReflect.Descriptor instead.
+func (*ShellOutput) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *ShellOutput) GetOffset() uint64 {
+	if x != nil {
+		return x.Offset
+	}
+	return 0
+}
+
+func (x *ShellOutput) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type ShellEnd struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ExitCode      int32                  `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	Signal        int32                  `protobuf:"varint,2,opt,name=signal,proto3" json:"signal,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ShellEnd) Reset() {
+	*x = ShellEnd{}
+	mi := &file_agent_proto_agent_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ShellEnd) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ShellEnd) ProtoMessage() {}
+
+func (x *ShellEnd) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ShellEnd.ProtoReflect.Descriptor instead.
+func (*ShellEnd) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ShellEnd) GetExitCode() int32 {
+	if x != nil {
+		return x.ExitCode
+	}
+	return 0
+}
+
+func (x *ShellEnd) GetSignal() int32 {
+	if x != nil {
+		return x.Signal
+	}
+	return 0
+}
+
+type ListFilesRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"` // action "files.read", subject: the path
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`   // absolute; "" = the user's home
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFilesRequest) Reset() {
+	*x = ListFilesRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFilesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFilesRequest) ProtoMessage() {}
+
+func (x *ListFilesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFilesRequest.ProtoReflect.Descriptor instead.
+func (*ListFilesRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ListFilesRequest) GetGrant() *SignedGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *ListFilesRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type ListFilesResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`   // cleaned, absolute
+	Files         []*FileInfo            `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"` // at most 5,000, by name
+	Truncated     bool                   `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListFilesResponse) Reset() {
+	*x = ListFilesResponse{}
+	mi := &file_agent_proto_agent_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListFilesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListFilesResponse) ProtoMessage() {}
+
+func (x *ListFilesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListFilesResponse.ProtoReflect.Descriptor instead.
+func (*ListFilesResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ListFilesResponse) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ListFilesResponse) GetFiles() []*FileInfo {
+	if x != nil {
+		return x.Files
+	}
+	return nil
+}
+
+func (x *ListFilesResponse) GetTruncated() bool {
+	if x != nil {
+		return x.Truncated
+	}
+	return false
+}
+
+type FileInfo struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Size           int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
+	Mode           uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // as of fs.FileMode
+	ModifiedUnixMs int64                  `protobuf:"varint,4,opt,name=modified_unix_ms,json=modifiedUnixMs,proto3" json:"modified_unix_ms,omitempty"`
+	Owner          string                 `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
+	Link           string                 `protobuf:"bytes,6,opt,name=link,proto3" json:"link,omitempty"` // where a symbolic link points
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *FileInfo) Reset() {
+	*x = FileInfo{}
+	mi := &file_agent_proto_agent_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FileInfo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FileInfo) ProtoMessage() {}
+
+func (x *FileInfo) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FileInfo.ProtoReflect.Descriptor instead.
+func (*FileInfo) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *FileInfo) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *FileInfo) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *FileInfo) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *FileInfo) GetModifiedUnixMs() int64 {
+	if x != nil {
+		return x.ModifiedUnixMs
+	}
+	return 0
+}
+
+func (x *FileInfo) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *FileInfo) GetLink() string {
+	if x != nil {
+		return x.Link
+	}
+	return ""
+}
+
+type ReadFileRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"` // action "files.read", subject: the path
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadFileRequest) Reset() {
+	*x = ReadFileRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadFileRequest) ProtoMessage() {}
+
+func (x *ReadFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadFileRequest.ProtoReflect.Descriptor instead.
+func (*ReadFileRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ReadFileRequest) GetGrant() *SignedGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *ReadFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *ReadFileRequest) GetFrom() int64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
+type FilePart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Info          *FileInfo              `protobuf:"bytes,1,opt,name=info,proto3" json:"info,omitempty"` // with the first part
+	Data          []byte                 `protobuf:"bytes,2,opt,name=data,proto3" json:"data,omitempty"` // at most 256 KiB
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilePart) Reset() {
+	*x = FilePart{}
+	mi := &file_agent_proto_agent_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilePart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilePart) ProtoMessage() {}
+
+func (x *FilePart) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilePart.ProtoReflect.Descriptor instead.
+func (*FilePart) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *FilePart) GetInfo() *FileInfo {
+	if x != nil {
+		return x.Info
+	}
+	return nil
+}
+
+func (x *FilePart) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type WriteFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*WriteFileRequest_Open
+	//	*WriteFileRequest_Data
+	Part          isWriteFileRequest_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFileRequest) Reset() {
+	*x = WriteFileRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFileRequest) ProtoMessage() {}
+
+func (x *WriteFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFileRequest.ProtoReflect.Descriptor instead.
+func (*WriteFileRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *WriteFileRequest) GetPart() isWriteFileRequest_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *WriteFileRequest) GetOpen() *WriteFileOpen {
+	if x != nil {
+		if x, ok := x.Part.(*WriteFileRequest_Open); ok {
+			return x.Open
+		}
+	}
+	return nil
+}
+
+func (x *WriteFileRequest) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*WriteFileRequest_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+type isWriteFileRequest_Part interface {
+	isWriteFileRequest_Part()
+}
+
+type WriteFileRequest_Open struct {
+	Open *WriteFileOpen `protobuf:"bytes,1,opt,name=open,proto3,oneof"`
+}
+
+type WriteFileRequest_Data struct {
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"` // at most 256 KiB
+}
+
+func (*WriteFileRequest_Open) isWriteFileRequest_Part() {}
+
+func (*WriteFileRequest_Data) isWriteFileRequest_Part() {}
+
+type WriteFileOpen struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`      // action "files.write", subject: the path
+	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`        // absolute
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`       // exactly so many bytes follow; else nothing is written
+	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`       // 0 = 0644, or that of the file that it replaces
+	Replace       bool                   `protobuf:"varint,5,opt,name=replace,proto3" json:"replace,omitempty"` // false: an existing file is refused
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFileOpen) Reset() {
+	*x = WriteFileOpen{}
+	mi := &file_agent_proto_agent_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFileOpen) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFileOpen) ProtoMessage() {}
+
+func (x *WriteFileOpen) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFileOpen.ProtoReflect.Descriptor instead.
+func (*WriteFileOpen) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *WriteFileOpen) GetGrant() *SignedGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *WriteFileOpen) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WriteFileOpen) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *WriteFileOpen) GetMode() uint32 {
+	if x != nil {
+		return x.Mode
+	}
+	return 0
+}
+
+func (x *WriteFileOpen) GetReplace() bool {
+	if x != nil {
+		return x.Replace
+	}
+	return false
+}
+
+type WriteFileResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFileResponse) Reset() {
+	*x = WriteFileResponse{}
+	mi := &file_agent_proto_agent_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFileResponse) ProtoMessage() {}
+
+func (x *WriteFileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFileResponse.ProtoReflect.Descriptor instead.
+func (*WriteFileResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *WriteFileResponse) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+type RenewKeyRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewKeyRequest) Reset() {
+	*x = RenewKeyRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewKeyRequest) ProtoMessage() {}
+
+func (x *RenewKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewKeyRequest.ProtoReflect.Descriptor instead.
+func (*RenewKeyRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{47}
+}
+
+type RenewKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PublicKey     []byte                 `protobuf:"bytes,1,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"` // Ed25519, new
+	Signature     []byte                 `protobuf:"bytes,2,opt,name=signature,proto3" json:"signature,omitempty"`                  // by the old key over "cronium agent key v1\n" + target + "\n" + public_key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RenewKeyResponse) Reset() {
+	*x = RenewKeyResponse{}
+	mi := &file_agent_proto_agent_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RenewKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RenewKeyResponse) ProtoMessage() {}
+
+func (x *RenewKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RenewKeyResponse.ProtoReflect.Descriptor instead.
+func (*RenewKeyResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RenewKeyResponse) GetPublicKey() []byte {
+	if x != nil {
+		return x.PublicKey
+	}
+	return nil
+}
+
+func (x *RenewKeyResponse) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
+	}
+	return nil
+}
+
+type UpdateRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Types that are valid to be assigned to Part:
+	//
+	//	*UpdateRequest_Offer
+	//	*UpdateRequest_Data
+	Part          isUpdateRequest_Part `protobuf_oneof:"part"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateRequest) Reset() {
+	*x = UpdateRequest{}
+	mi := &file_agent_proto_agent_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateRequest) ProtoMessage() {}
+
+func (x *UpdateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateRequest.ProtoReflect.Descriptor instead.
+func (*UpdateRequest) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *UpdateRequest) GetPart() isUpdateRequest_Part {
+	if x != nil {
+		return x.Part
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetOffer() *UpdateOffer {
+	if x != nil {
+		if x, ok := x.Part.(*UpdateRequest_Offer); ok {
+			return x.Offer
+		}
+	}
+	return nil
+}
+
+func (x *UpdateRequest) GetData() []byte {
+	if x != nil {
+		if x, ok := x.Part.(*UpdateRequest_Data); ok {
+			return x.Data
+		}
+	}
+	return nil
+}
+
+type isUpdateRequest_Part interface {
+	isUpdateRequest_Part()
+}
+
+type UpdateRequest_Offer struct {
+	Offer *UpdateOffer `protobuf:"bytes,1,opt,name=offer,proto3,oneof"`
+}
+
+type UpdateRequest_Data struct {
+	Data []byte `protobuf:"bytes,2,opt,name=data,proto3,oneof"` // at most 256 KiB
+}
+
+func (*UpdateRequest_Offer) isUpdateRequest_Part() {}
+
+func (*UpdateRequest_Data) isUpdateRequest_Part() {}
+
+type UpdateOffer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"` // action "update", subject: the binary's hex SHA-256
+	Version       string                 `protobuf:"bytes,2,opt,name=version,proto3" json:"version,omitempty"`
+	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`
+	ReportMs      int64                  `protobuf:"varint,4,opt,name=report_ms,json=reportMs,proto3" json:"report_ms,omitempty"` // the new one must have connected within this time, or the old one goes on; 0 = 2 minutes
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateOffer) Reset() {
+	*x = UpdateOffer{}
+	mi := &file_agent_proto_agent_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateOffer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateOffer) ProtoMessage() {}
+
+func (x *UpdateOffer) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateOffer.ProtoReflect.Descriptor instead.
+func (*UpdateOffer) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *UpdateOffer) GetGrant() *SignedGrant {
+	if x != nil {
+		return x.Grant
+	}
+	return nil
+}
+
+func (x *UpdateOffer) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *UpdateOffer) GetSize() int64 {
+	if x != nil {
+		return x.Size
+	}
+	return 0
+}
+
+func (x *UpdateOffer) GetReportMs() int64 {
+	if x != nil {
+		return x.ReportMs
+	}
+	return 0
+}
+
+type UpdateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateResponse) Reset() {
+	*x = UpdateResponse{}
+	mi := &file_agent_proto_agent_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateResponse) ProtoMessage() {}
+
+func (x *UpdateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_proto_agent_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateResponse.ProtoReflect.Descriptor instead.
+func (*UpdateResponse) Descriptor() ([]byte, []int) {
+	return file_agent_proto_agent_proto_rawDescGZIP(), []int{51}
+}
+
 var File_agent_proto_agent_proto protoreflect.FileDescriptor
 
 const file_agent_proto_agent_proto_rawDesc = "" +
@@ -2151,7 +3753,7 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\finterpreters\x18\b \x03(\v2\x1d.cronium.agent.v1.InterpreterR\finterpreters\"5\n" +
 	"\vInterpreter\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\"\xde\x03\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"\xf5\x03\n" +
 	"\bManifest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\x12\x16\n" +
 	"\x06target\x18\x02 \x01(\tR\x06target\x12&\n" +
@@ -2164,7 +3766,8 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x05event\x18\t \x01(\fR\x05event\x120\n" +
 	"\x06limits\x18\n" +
 	" \x01(\v2\x18.cronium.agent.v1.LimitsR\x06limits\x12$\n" +
-	"\x0eissued_unix_ms\x18\v \x01(\x03R\fissuedUnixMs\x1a>\n" +
+	"\x0eissued_unix_ms\x18\v \x01(\x03R\fissuedUnixMs\x12\x15\n" +
+	"\x06run_as\x18\f \x01(\tR\x05runAs\x1a>\n" +
 	"\x10EnvironmentEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"Z\n" +
@@ -2276,7 +3879,115 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"executions\"2\n" +
 	"\rForgetRequest\x12!\n" +
 	"\fexecution_id\x18\x01 \x01(\tR\vexecutionId\"\x10\n" +
-	"\x0eForgetResponse*i\n" +
+	"\x0eForgetResponse\"y\n" +
+	"\x05Grant\x12\x16\n" +
+	"\x06target\x18\x01 \x01(\tR\x06target\x12\x16\n" +
+	"\x06action\x18\x02 \x01(\tR\x06action\x12\x18\n" +
+	"\asubject\x18\x03 \x01(\tR\asubject\x12&\n" +
+	"\x0fexpires_unix_ms\x18\x04 \x01(\x03R\rexpiresUnixMs\"A\n" +
+	"\vSignedGrant\x12\x14\n" +
+	"\x05grant\x18\x01 \x01(\fR\x05grant\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"0\n" +
+	"\rHealthRequest\x12\x1f\n" +
+	"\vinterval_ms\x18\x01 \x01(\x03R\n" +
+	"intervalMs\"\xc1\x02\n" +
+	"\fHealthSample\x12\x14\n" +
+	"\x05load1\x18\x01 \x01(\x01R\x05load1\x12\x12\n" +
+	"\x04cpus\x18\x02 \x01(\x05R\x04cpus\x12!\n" +
+	"\fmemory_total\x18\x03 \x01(\x03R\vmemoryTotal\x12)\n" +
+	"\x10memory_available\x18\x04 \x01(\x03R\x0fmemoryAvailable\x12\x1d\n" +
+	"\n" +
+	"disk_total\x18\x05 \x01(\x03R\tdiskTotal\x12%\n" +
+	"\x0edisk_available\x18\x06 \x01(\x03R\rdiskAvailable\x12\x19\n" +
+	"\buptime_s\x18\a \x01(\x03R\auptimeS\x12\x1a\n" +
+	"\bplatform\x18\b \x01(\tR\bplatform\x12\x18\n" +
+	"\arunning\x18\t \x01(\x05R\arunning\x12\"\n" +
+	"\rclock_unix_ms\x18\n" +
+	" \x01(\x03R\vclockUnixMs\"\xd0\x01\n" +
+	"\fShellRequest\x121\n" +
+	"\x04open\x18\x01 \x01(\v2\x1b.cronium.agent.v1.ShellOpenH\x00R\x04open\x12\x16\n" +
+	"\x05input\x18\x02 \x01(\fH\x00R\x05input\x121\n" +
+	"\x04size\x18\x03 \x01(\v2\x1b.cronium.agent.v1.ShellSizeH\x00R\x04size\x12\"\n" +
+	"\vacknowledge\x18\x04 \x01(\x04H\x00R\vacknowledge\x12\x16\n" +
+	"\x05close\x18\x05 \x01(\bH\x00R\x05closeB\x06\n" +
+	"\x04part\"\xd9\x02\n" +
+	"\tShellOpen\x123\n" +
+	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x18\n" +
+	"\asession\x18\x02 \x01(\tR\asession\x12\x1f\n" +
+	"\vfrom_offset\x18\x03 \x01(\x04R\n" +
+	"fromOffset\x12/\n" +
+	"\x04size\x18\x04 \x01(\v2\x1b.cronium.agent.v1.ShellSizeR\x04size\x12\x1b\n" +
+	"\tlinger_ms\x18\x05 \x01(\x03R\blingerMs\x12N\n" +
+	"\venvironment\x18\x06 \x03(\v2,.cronium.agent.v1.ShellOpen.EnvironmentEntryR\venvironment\x1a>\n" +
+	"\x10EnvironmentEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"9\n" +
+	"\tShellSize\x12\x18\n" +
+	"\acolumns\x18\x01 \x01(\rR\acolumns\x12\x12\n" +
+	"\x04rows\x18\x02 \x01(\rR\x04rows\"\xb9\x01\n" +
+	"\rShellResponse\x127\n" +
+	"\x06opened\x18\x01 \x01(\v2\x1d.cronium.agent.v1.ShellOpenedH\x00R\x06opened\x127\n" +
+	"\x06output\x18\x02 \x01(\v2\x1d.cronium.agent.v1.ShellOutputH\x00R\x06output\x12.\n" +
+	"\x03end\x18\x03 \x01(\v2\x1a.cronium.agent.v1.ShellEndH\x00R\x03endB\x06\n" +
+	"\x04part\"U\n" +
+	"\vShellOpened\x12\x18\n" +
+	"\aresumed\x18\x01 \x01(\bR\aresumed\x12\x16\n" +
+	"\x06offset\x18\x02 \x01(\x04R\x06offset\x12\x14\n" +
+	"\x05shell\x18\x03 \x01(\tR\x05shell\"9\n" +
+	"\vShellOutput\x12\x16\n" +
+	"\x06offset\x18\x01 \x01(\x04R\x06offset\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"?\n" +
+	"\bShellEnd\x12\x1b\n" +
+	"\texit_code\x18\x01 \x01(\x05R\bexitCode\x12\x16\n" +
+	"\x06signal\x18\x02 \x01(\x05R\x06signal\"[\n" +
+	"\x10ListFilesRequest\x123\n" +
+	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\"w\n" +
+	"\x11ListFilesResponse\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x120\n" +
+	"\x05files\x18\x02 \x03(\v2\x1a.cronium.agent.v1.FileInfoR\x05files\x12\x1c\n" +
+	"\ttruncated\x18\x03 \x01(\bR\ttruncated\"\x9a\x01\n" +
+	"\bFileInfo\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04mode\x18\x03 \x01(\rR\x04mode\x12(\n" +
+	"\x10modified_unix_ms\x18\x04 \x01(\x03R\x0emodifiedUnixMs\x12\x14\n" +
+	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x12\n" +
+	"\x04link\x18\x06 \x01(\tR\x04link\"n\n" +
+	"\x0fReadFileRequest\x123\n" +
+	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\x03R\x04from\"N\n" +
+	"\bFilePart\x12.\n" +
+	"\x04info\x18\x01 \x01(\v2\x1a.cronium.agent.v1.FileInfoR\x04info\x12\x12\n" +
+	"\x04data\x18\x02 \x01(\fR\x04data\"g\n" +
+	"\x10WriteFileRequest\x125\n" +
+	"\x04open\x18\x01 \x01(\v2\x1f.cronium.agent.v1.WriteFileOpenH\x00R\x04open\x12\x14\n" +
+	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
+	"\x04part\"\x9a\x01\n" +
+	"\rWriteFileOpen\x123\n" +
+	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
+	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x18\n" +
+	"\areplace\x18\x05 \x01(\bR\areplace\"'\n" +
+	"\x11WriteFileResponse\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\x11\n" +
+	"\x0fRenewKeyRequest\"O\n" +
+	"\x10RenewKeyResponse\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x01 \x01(\fR\tpublicKey\x12\x1c\n" +
+	"\tsignature\x18\x02 \x01(\fR\tsignature\"d\n" +
+	"\rUpdateRequest\x125\n" +
+	"\x05offer\x18\x01 \x01(\v2\x1d.cronium.agent.v1.UpdateOfferH\x00R\x05offer\x12\x14\n" +
+	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
+	"\x04part\"\x8d\x01\n" +
+	"\vUpdateOffer\x123\n" +
+	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x18\n" +
+	"\aversion\x18\x02 \x01(\tR\aversion\x12\x12\n" +
+	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x1b\n" +
+	"\treport_ms\x18\x04 \x01(\x03R\breportMs\"\x10\n" +
+	"\x0eUpdateResponse*i\n" +
 	"\x05Phase\x12\x15\n" +
 	"\x11PHASE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vPHASE_SETUP\x10\x01\x12\x11\n" +
@@ -2299,14 +4010,21 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x04Stop\x12\x14\n" +
 	"\x10STOP_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vSTOP_CANCEL\x10\x01\x12\r\n" +
-	"\tSTOP_KILL\x10\x022\xce\x03\n" +
+	"\tSTOP_KILL\x10\x022\x86\b\n" +
 	"\x05Agent\x12E\n" +
 	"\x04Info\x12\x1d.cronium.agent.v1.InfoRequest\x1a\x1e.cronium.agent.v1.InfoResponse\x12L\n" +
 	"\x05Start\x12\x1e.cronium.agent.v1.StartRequest\x1a\x1f.cronium.agent.v1.StartResponse(\x010\x01\x12O\n" +
 	"\x06Attach\x12\x1f.cronium.agent.v1.AttachRequest\x1a .cronium.agent.v1.AttachResponse(\x010\x01\x12K\n" +
 	"\x06Signal\x12\x1f.cronium.agent.v1.SignalRequest\x1a .cronium.agent.v1.SignalResponse\x12E\n" +
 	"\x04List\x12\x1d.cronium.agent.v1.ListRequest\x1a\x1e.cronium.agent.v1.ListResponse\x12K\n" +
-	"\x06Forget\x12\x1f.cronium.agent.v1.ForgetRequest\x1a .cronium.agent.v1.ForgetResponseB\x1fZ\x1dcronium.dev/agent/proto;protob\x06proto3"
+	"\x06Forget\x12\x1f.cronium.agent.v1.ForgetRequest\x1a .cronium.agent.v1.ForgetResponse\x12K\n" +
+	"\x06Health\x12\x1f.cronium.agent.v1.HealthRequest\x1a\x1e.cronium.agent.v1.HealthSample0\x01\x12L\n" +
+	"\x05Shell\x12\x1e.cronium.agent.v1.ShellRequest\x1a\x1f.cronium.agent.v1.ShellResponse(\x010\x01\x12T\n" +
+	"\tListFiles\x12\".cronium.agent.v1.ListFilesRequest\x1a#.cronium.agent.v1.ListFilesResponse\x12K\n" +
+	"\bReadFile\x12!.cronium.agent.v1.ReadFileRequest\x1a\x1a.cronium.agent.v1.FilePart0\x01\x12V\n" +
+	"\tWriteFile\x12\".cronium.agent.v1.WriteFileRequest\x1a#.cronium.agent.v1.WriteFileResponse(\x01\x12Q\n" +
+	"\bRenewKey\x12!.cronium.agent.v1.RenewKeyRequest\x1a\".cronium.agent.v1.RenewKeyResponse\x12M\n" +
+	"\x06Update\x12\x1f.cronium.agent.v1.UpdateRequest\x1a .cronium.agent.v1.UpdateResponse(\x01B\x1fZ\x1dcronium.dev/agent/proto;protob\x06proto3"
 
 var (
 	file_agent_proto_agent_proto_rawDescOnce sync.Once
@@ -2321,46 +4039,71 @@ func file_agent_proto_agent_proto_rawDescGZIP() []byte {
 }
 
 var file_agent_proto_agent_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_agent_proto_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_agent_proto_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 54)
 var file_agent_proto_agent_proto_goTypes = []any{
-	(Phase)(0),             // 0: cronium.agent.v1.Phase
-	(Outcome)(0),           // 1: cronium.agent.v1.Outcome
-	(Stream)(0),            // 2: cronium.agent.v1.Stream
-	(Stop)(0),              // 3: cronium.agent.v1.Stop
-	(*InfoRequest)(nil),    // 4: cronium.agent.v1.InfoRequest
-	(*InfoResponse)(nil),   // 5: cronium.agent.v1.InfoResponse
-	(*Interpreter)(nil),    // 6: cronium.agent.v1.Interpreter
-	(*Manifest)(nil),       // 7: cronium.agent.v1.Manifest
-	(*File)(nil),           // 8: cronium.agent.v1.File
-	(*Limits)(nil),         // 9: cronium.agent.v1.Limits
-	(*StartRequest)(nil),   // 10: cronium.agent.v1.StartRequest
-	(*SignedManifest)(nil), // 11: cronium.agent.v1.SignedManifest
-	(*BlobPart)(nil),       // 12: cronium.agent.v1.BlobPart
-	(*StartResponse)(nil),  // 13: cronium.agent.v1.StartResponse
-	(*Need)(nil),           // 14: cronium.agent.v1.Need
-	(*ExecutionState)(nil), // 15: cronium.agent.v1.ExecutionState
-	(*Finish)(nil),         // 16: cronium.agent.v1.Finish
-	(*AttachRequest)(nil),  // 17: cronium.agent.v1.AttachRequest
-	(*AttachOpen)(nil),     // 18: cronium.agent.v1.AttachOpen
-	(*AttachResponse)(nil), // 19: cronium.agent.v1.AttachResponse
-	(*Started)(nil),        // 20: cronium.agent.v1.Started
-	(*Output)(nil),         // 21: cronium.agent.v1.Output
-	(*Usage)(nil),          // 22: cronium.agent.v1.Usage
-	(*HelperCall)(nil),     // 23: cronium.agent.v1.HelperCall
-	(*HelperAnswer)(nil),   // 24: cronium.agent.v1.HelperAnswer
-	(*HelperError)(nil),    // 25: cronium.agent.v1.HelperError
-	(*SignalRequest)(nil),  // 26: cronium.agent.v1.SignalRequest
-	(*SignalResponse)(nil), // 27: cronium.agent.v1.SignalResponse
-	(*ListRequest)(nil),    // 28: cronium.agent.v1.ListRequest
-	(*ListResponse)(nil),   // 29: cronium.agent.v1.ListResponse
-	(*ForgetRequest)(nil),  // 30: cronium.agent.v1.ForgetRequest
-	(*ForgetResponse)(nil), // 31: cronium.agent.v1.ForgetResponse
-	nil,                    // 32: cronium.agent.v1.Manifest.EnvironmentEntry
+	(Phase)(0),                // 0: cronium.agent.v1.Phase
+	(Outcome)(0),              // 1: cronium.agent.v1.Outcome
+	(Stream)(0),               // 2: cronium.agent.v1.Stream
+	(Stop)(0),                 // 3: cronium.agent.v1.Stop
+	(*InfoRequest)(nil),       // 4: cronium.agent.v1.InfoRequest
+	(*InfoResponse)(nil),      // 5: cronium.agent.v1.InfoResponse
+	(*Interpreter)(nil),       // 6: cronium.agent.v1.Interpreter
+	(*Manifest)(nil),          // 7: cronium.agent.v1.Manifest
+	(*File)(nil),              // 8: cronium.agent.v1.File
+	(*Limits)(nil),            // 9: cronium.agent.v1.Limits
+	(*StartRequest)(nil),      // 10: cronium.agent.v1.StartRequest
+	(*SignedManifest)(nil),    // 11: cronium.agent.v1.SignedManifest
+	(*BlobPart)(nil),          // 12: cronium.agent.v1.BlobPart
+	(*StartResponse)(nil),     // 13: cronium.agent.v1.StartResponse
+	(*Need)(nil),              // 14: cronium.agent.v1.Need
+	(*ExecutionState)(nil),    // 15: cronium.agent.v1.ExecutionState
+	(*Finish)(nil),            // 16: cronium.agent.v1.Finish
+	(*AttachRequest)(nil),     // 17: cronium.agent.v1.AttachRequest
+	(*AttachOpen)(nil),        // 18: cronium.agent.v1.AttachOpen
+	(*AttachResponse)(nil),    // 19: cronium.agent.v1.AttachResponse
+	(*Started)(nil),           // 20: cronium.agent.v1.Started
+	(*Output)(nil),            // 21: cronium.agent.v1.Output
+	(*Usage)(nil),             // 22: cronium.agent.v1.Usage
+	(*HelperCall)(nil),        // 23: cronium.agent.v1.HelperCall
+	(*HelperAnswer)(nil),      // 24: cronium.agent.v1.HelperAnswer
+	(*HelperError)(nil),       // 25: cronium.agent.v1.HelperError
+	(*SignalRequest)(nil),     // 26: cronium.agent.v1.SignalRequest
+	(*SignalResponse)(nil),    // 27: cronium.agent.v1.SignalResponse
+	(*ListRequest)(nil),       // 28: cronium.agent.v1.ListRequest
+	(*ListResponse)(nil),      // 29: cronium.agent.v1.ListResponse
+	(*ForgetRequest)(nil),     // 30: cronium.agent.v1.ForgetRequest
+	(*ForgetResponse)(nil),    // 31: cronium.agent.v1.ForgetResponse
+	(*Grant)(nil),             // 32: cronium.agent.v1.Grant
+	(*SignedGrant)(nil),       // 33: cronium.agent.v1.SignedGrant
+	(*HealthRequest)(nil),     // 34: cronium.agent.v1.HealthRequest
+	(*HealthSample)(nil),      // 35: cronium.agent.v1.HealthSample
+	(*ShellRequest)(nil),      // 36: cronium.agent.v1.ShellRequest
+	(*ShellOpen)(nil),         // 37: cronium.agent.v1.ShellOpen
+	(*ShellSize)(nil),         // 38: cronium.agent.v1.ShellSize
+	(*ShellResponse)(nil),     // 39: cronium.agent.v1.ShellResponse
+	(*ShellOpened)(nil),       // 40: cronium.agent.v1.ShellOpened
+	(*ShellOutput)(nil),       // 41: cronium.agent.v1.ShellOutput
+	(*ShellEnd)(nil),          // 42: cronium.agent.v1.ShellEnd
+	(*ListFilesRequest)(nil),  // 43: cronium.agent.v1.ListFilesRequest
+	(*ListFilesResponse)(nil), // 44: cronium.agent.v1.ListFilesResponse
+	(*FileInfo)(nil),          // 45: cronium.agent.v1.FileInfo
+	(*ReadFileRequest)(nil),   // 46: cronium.agent.v1.ReadFileRequest
+	(*FilePart)(nil),          // 47: cronium.agent.v1.FilePart
+	(*WriteFileRequest)(nil),  // 48: cronium.agent.v1.WriteFileRequest
+	(*WriteFileOpen)(nil),     // 49: cronium.agent.v1.WriteFileOpen
+	(*WriteFileResponse)(nil), // 50: cronium.agent.v1.WriteFileResponse
+	(*RenewKeyRequest)(nil),   // 51: cronium.agent.v1.RenewKeyRequest
+	(*RenewKeyResponse)(nil),  // 52: cronium.agent.v1.RenewKeyResponse
+	(*UpdateRequest)(nil),     // 53: cronium.agent.v1.UpdateRequest
+	(*UpdateOffer)(nil),       // 54: cronium.agent.v1.UpdateOffer
+	(*UpdateResponse)(nil),    // 55: cronium.agent.v1.UpdateResponse
+	nil,                       // 56: cronium.agent.v1.Manifest.EnvironmentEntry
+	nil,                       // 57: cronium.agent.v1.ShellOpen.EnvironmentEntry
 }
 var file_agent_proto_agent_proto_depIdxs = []int32{
 	6,  // 0: cronium.agent.v1.InfoResponse.interpreters:type_name -> cronium.agent.v1.Interpreter
 	8,  // 1: cronium.agent.v1.Manifest.files:type_name -> cronium.agent.v1.File
-	32, // 2: cronium.agent.v1.Manifest.environment:type_name -> cronium.agent.v1.Manifest.EnvironmentEntry
+	56, // 2: cronium.agent.v1.Manifest.environment:type_name -> cronium.agent.v1.Manifest.EnvironmentEntry
 	9,  // 3: cronium.agent.v1.Manifest.limits:type_name -> cronium.agent.v1.Limits
 	11, // 4: cronium.agent.v1.StartRequest.manifest:type_name -> cronium.agent.v1.SignedManifest
 	12, // 5: cronium.agent.v1.StartRequest.blob:type_name -> cronium.agent.v1.BlobPart
@@ -2382,23 +4125,53 @@ var file_agent_proto_agent_proto_depIdxs = []int32{
 	3,  // 21: cronium.agent.v1.SignalRequest.stop:type_name -> cronium.agent.v1.Stop
 	15, // 22: cronium.agent.v1.SignalResponse.state:type_name -> cronium.agent.v1.ExecutionState
 	15, // 23: cronium.agent.v1.ListResponse.executions:type_name -> cronium.agent.v1.ExecutionState
-	4,  // 24: cronium.agent.v1.Agent.Info:input_type -> cronium.agent.v1.InfoRequest
-	10, // 25: cronium.agent.v1.Agent.Start:input_type -> cronium.agent.v1.StartRequest
-	17, // 26: cronium.agent.v1.Agent.Attach:input_type -> cronium.agent.v1.AttachRequest
-	26, // 27: cronium.agent.v1.Agent.Signal:input_type -> cronium.agent.v1.SignalRequest
-	28, // 28: cronium.agent.v1.Agent.List:input_type -> cronium.agent.v1.ListRequest
-	30, // 29: cronium.agent.v1.Agent.Forget:input_type -> cronium.agent.v1.ForgetRequest
-	5,  // 30: cronium.agent.v1.Agent.Info:output_type -> cronium.agent.v1.InfoResponse
-	13, // 31: cronium.agent.v1.Agent.Start:output_type -> cronium.agent.v1.StartResponse
-	19, // 32: cronium.agent.v1.Agent.Attach:output_type -> cronium.agent.v1.AttachResponse
-	27, // 33: cronium.agent.v1.Agent.Signal:output_type -> cronium.agent.v1.SignalResponse
-	29, // 34: cronium.agent.v1.Agent.List:output_type -> cronium.agent.v1.ListResponse
-	31, // 35: cronium.agent.v1.Agent.Forget:output_type -> cronium.agent.v1.ForgetResponse
-	30, // [30:36] is the sub-list for method output_type
-	24, // [24:30] is the sub-list for method input_type
-	24, // [24:24] is the sub-list for extension type_name
-	24, // [24:24] is the sub-list for extension extendee
-	0,  // [0:24] is the sub-list for field type_name
+	37, // 24: cronium.agent.v1.ShellRequest.open:type_name -> cronium.agent.v1.ShellOpen
+	38, // 25: cronium.agent.v1.ShellRequest.size:type_name -> cronium.agent.v1.ShellSize
+	33, // 26: cronium.agent.v1.ShellOpen.grant:type_name -> cronium.agent.v1.SignedGrant
+	38, // 27: cronium.agent.v1.ShellOpen.size:type_name -> cronium.agent.v1.ShellSize
+	57, // 28: cronium.agent.v1.ShellOpen.environment:type_name -> cronium.agent.v1.ShellOpen.EnvironmentEntry
+	40, // 29: cronium.agent.v1.ShellResponse.opened:type_name -> cronium.agent.v1.ShellOpened
+	41, // 30: cronium.agent.v1.ShellResponse.output:type_name -> cronium.agent.v1.ShellOutput
+	42, // 31: cronium.agent.v1.ShellResponse.end:type_name -> cronium.agent.v1.ShellEnd
+	33, // 32: cronium.agent.v1.ListFilesRequest.grant:type_name -> cronium.agent.v1.SignedGrant
+	45, // 33: cronium.agent.v1.ListFilesResponse.files:type_name -> cronium.agent.v1.FileInfo
+	33, // 34: cronium.agent.v1.ReadFileRequest.grant:type_name -> cronium.agent.v1.SignedGrant
+	45, // 35: cronium.agent.v1.FilePart.info:type_name -> cronium.agent.v1.FileInfo
+	49, // 36: cronium.agent.v1.WriteFileRequest.open:type_name -> cronium.agent.v1.WriteFileOpen
+	33, // 37: cronium.agent.v1.WriteFileOpen.grant:type_name -> cronium.agent.v1.SignedGrant
+	54, // 38: cronium.agent.v1.UpdateRequest.offer:type_name -> cronium.agent.v1.UpdateOffer
+	33, // 39: cronium.agent.v1.UpdateOffer.grant:type_name -> cronium.agent.v1.SignedGrant
+	4,  // 40: cronium.agent.v1.Agent.Info:input_type -> cronium.agent.v1.InfoRequest
+	10, // 41: cronium.agent.v1.Agent.Start:input_type -> cronium.agent.v1.StartRequest
+	17, // 42: cronium.agent.v1.Agent.Attach:input_type -> cronium.agent.v1.AttachRequest
+	26, // 43: cronium.agent.v1.Agent.Signal:input_type -> cronium.agent.v1.SignalRequest
+	28, // 44: cronium.agent.v1.Agent.List:input_type -> cronium.agent.v1.ListRequest
+	30, // 45: cronium.agent.v1.Agent.Forget:input_type -> cronium.agent.v1.ForgetRequest
+	34, // 46: cronium.agent.v1.Agent.Health:input_type -> cronium.agent.v1.HealthRequest
+	36, // 47: cronium.agent.v1.Agent.Shell:input_type -> cronium.agent.v1.ShellRequest
+	43, // 48: cronium.agent.v1.Agent.ListFiles:input_type -> cronium.agent.v1.ListFilesRequest
+	46, // 49: cronium.agent.v1.Agent.ReadFile:input_type -> cronium.agent.v1.ReadFileRequest
+	48, // 50: cronium.agent.v1.Agent.WriteFile:input_type -> cronium.agent.v1.WriteFileRequest
+	51, // 51: cronium.agent.v1.Agent.RenewKey:input_type -> cronium.agent.v1.RenewKeyRequest
+	53, // 52: cronium.agent.v1.Agent.Update:input_type -> cronium.agent.v1.UpdateRequest
+	5,  // 53: cronium.agent.v1.Agent.Info:output_type -> cronium.agent.v1.InfoResponse
+	13, // 54: cronium.agent.v1.Agent.Start:output_type -> cronium.agent.v1.StartResponse
+	19, // 55: cronium.agent.v1.Agent.Attach:output_type -> cronium.agent.v1.AttachResponse
+	27, // 56: cronium.agent.v1.Agent.Signal:output_type -> cronium.agent.v1.SignalResponse
+	29, // 57: cronium.agent.v1.Agent.List:output_type -> cronium.agent.v1.ListResponse
+	31, // 58: cronium.agent.v1.Agent.Forget:output_type -> cronium.agent.v1.ForgetResponse
+	35, // 59: cronium.agent.v1.Agent.Health:output_type -> cronium.agent.v1.HealthSample
+	39, // 60: cronium.agent.v1.Agent.Shell:output_type -> cronium.agent.v1.ShellResponse
+	44, // 61: cronium.agent.v1.Agent.ListFiles:output_type -> cronium.agent.v1.ListFilesResponse
+	47, // 62: cronium.agent.v1.Agent.ReadFile:output_type -> cronium.agent.v1.FilePart
+	50, // 63: cronium.agent.v1.Agent.WriteFile:output_type -> cronium.agent.v1.WriteFileResponse
+	52, // 64: cronium.agent.v1.Agent.RenewKey:output_type -> cronium.agent.v1.RenewKeyResponse
+	55, // 65: cronium.agent.v1.Agent.Update:output_type -> cronium.agent.v1.UpdateResponse
+	53, // [53:66] is the sub-list for method output_type
+	40, // [40:53] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_agent_proto_agent_proto_init() }
@@ -2427,13 +4200,33 @@ func file_agent_proto_agent_proto_init() {
 		(*AttachResponse_Finish)(nil),
 		(*AttachResponse_Usage)(nil),
 	}
+	file_agent_proto_agent_proto_msgTypes[32].OneofWrappers = []any{
+		(*ShellRequest_Open)(nil),
+		(*ShellRequest_Input)(nil),
+		(*ShellRequest_Size)(nil),
+		(*ShellRequest_Acknowledge)(nil),
+		(*ShellRequest_Close)(nil),
+	}
+	file_agent_proto_agent_proto_msgTypes[35].OneofWrappers = []any{
+		(*ShellResponse_Opened)(nil),
+		(*ShellResponse_Output)(nil),
+		(*ShellResponse_End)(nil),
+	}
+	file_agent_proto_agent_proto_msgTypes[44].OneofWrappers = []any{
+		(*WriteFileRequest_Open)(nil),
+		(*WriteFileRequest_Data)(nil),
+	}
+	file_agent_proto_agent_proto_msgTypes[49].OneofWrappers = []any{
+		(*UpdateRequest_Offer)(nil),
+		(*UpdateRequest_Data)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_proto_agent_proto_rawDesc), len(file_agent_proto_agent_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   29,
+			NumMessages:   54,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

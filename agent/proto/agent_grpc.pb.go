@@ -23,12 +23,19 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Agent_Info_FullMethodName   = "/cronium.agent.v1.Agent/Info"
-	Agent_Start_FullMethodName  = "/cronium.agent.v1.Agent/Start"
-	Agent_Attach_FullMethodName = "/cronium.agent.v1.Agent/Attach"
-	Agent_Signal_FullMethodName = "/cronium.agent.v1.Agent/Signal"
-	Agent_List_FullMethodName   = "/cronium.agent.v1.Agent/List"
-	Agent_Forget_FullMethodName = "/cronium.agent.v1.Agent/Forget"
+	Agent_Info_FullMethodName      = "/cronium.agent.v1.Agent/Info"
+	Agent_Start_FullMethodName     = "/cronium.agent.v1.Agent/Start"
+	Agent_Attach_FullMethodName    = "/cronium.agent.v1.Agent/Attach"
+	Agent_Signal_FullMethodName    = "/cronium.agent.v1.Agent/Signal"
+	Agent_List_FullMethodName      = "/cronium.agent.v1.Agent/List"
+	Agent_Forget_FullMethodName    = "/cronium.agent.v1.Agent/Forget"
+	Agent_Health_FullMethodName    = "/cronium.agent.v1.Agent/Health"
+	Agent_Shell_FullMethodName     = "/cronium.agent.v1.Agent/Shell"
+	Agent_ListFiles_FullMethodName = "/cronium.agent.v1.Agent/ListFiles"
+	Agent_ReadFile_FullMethodName  = "/cronium.agent.v1.Agent/ReadFile"
+	Agent_WriteFile_FullMethodName = "/cronium.agent.v1.Agent/WriteFile"
+	Agent_RenewKey_FullMethodName  = "/cronium.agent.v1.Agent/RenewKey"
+	Agent_Update_FullMethodName    = "/cronium.agent.v1.Agent/Update"
 )
 
 // AgentClient is the client API for Agent service.
@@ -55,6 +62,24 @@ type AgentClient interface {
 	// used until the manifest's expiry has passed, so a late Start is refused.
 	// Forgetting an unknown execution succeeds.
 	Forget(ctx context.Context, in *ForgetRequest, opts ...grpc.CallOption) (*ForgetResponse, error)
+	// Health sends how the machine is: at once, and then at the interval asked
+	// for, until the client ends the stream.
+	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HealthSample], error)
+	// Shell is a terminal. The first request is `open`; a session that is known
+	// goes on where it was cut, from the given offset of its output. A session
+	// without a client ends after its linger time.
+	Shell(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ShellRequest, ShellResponse], error)
+	// Files: each call carries a grant of its own.
+	ListFiles(ctx context.Context, in *ListFilesRequest, opts ...grpc.CallOption) (*ListFilesResponse, error)
+	ReadFile(ctx context.Context, in *ReadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePart], error)
+	WriteFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[WriteFileRequest, WriteFileResponse], error)
+	// RenewKey has an installed agent make a new key. The new one counts from the
+	// agent's next connection on; until then the old one does.
+	RenewKey(ctx context.Context, in *RenewKeyRequest, opts ...grpc.CallOption) (*RenewKeyResponse, error)
+	// Update delivers a new binary to an installed agent: `offer` first, then the
+	// parts. The answer comes when the new one has taken its place on the disk;
+	// the agent then starts it and drains itself.
+	Update(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UpdateRequest, UpdateResponse], error)
 }
 
 type agentClient struct {
@@ -131,6 +156,103 @@ func (c *agentClient) Forget(ctx context.Context, in *ForgetRequest, opts ...grp
 	return out, nil
 }
 
+func (c *agentClient) Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[HealthSample], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[2], Agent_Health_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[HealthRequest, HealthSample]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_HealthClient = grpc.ServerStreamingClient[HealthSample]
+
+func (c *agentClient) Shell(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ShellRequest, ShellResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[3], Agent_Shell_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ShellRequest, ShellResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_ShellClient = grpc.BidiStreamingClient[ShellRequest, ShellResponse]
+
+func (c *agentClient) ListFiles(ctx context.Context, in *ListFilesRequest, opts ...grpc.CallOption) (*ListFilesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListFilesResponse)
+	err := c.cc.Invoke(ctx, Agent_ListFiles_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) ReadFile(ctx context.Context, in *ReadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FilePart], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[4], Agent_ReadFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[ReadFileRequest, FilePart]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_ReadFileClient = grpc.ServerStreamingClient[FilePart]
+
+func (c *agentClient) WriteFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[WriteFileRequest, WriteFileResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[5], Agent_WriteFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WriteFileRequest, WriteFileResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_WriteFileClient = grpc.ClientStreamingClient[WriteFileRequest, WriteFileResponse]
+
+func (c *agentClient) RenewKey(ctx context.Context, in *RenewKeyRequest, opts ...grpc.CallOption) (*RenewKeyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RenewKeyResponse)
+	err := c.cc.Invoke(ctx, Agent_RenewKey_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *agentClient) Update(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UpdateRequest, UpdateResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Agent_ServiceDesc.Streams[6], Agent_Update_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UpdateRequest, UpdateResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_UpdateClient = grpc.ClientStreamingClient[UpdateRequest, UpdateResponse]
+
 // AgentServer is the server API for Agent service.
 // All implementations must embed UnimplementedAgentServer
 // for forward compatibility.
@@ -155,6 +277,24 @@ type AgentServer interface {
 	// used until the manifest's expiry has passed, so a late Start is refused.
 	// Forgetting an unknown execution succeeds.
 	Forget(context.Context, *ForgetRequest) (*ForgetResponse, error)
+	// Health sends how the machine is: at once, and then at the interval asked
+	// for, until the client ends the stream.
+	Health(*HealthRequest, grpc.ServerStreamingServer[HealthSample]) error
+	// Shell is a terminal. The first request is `open`; a session that is known
+	// goes on where it was cut, from the given offset of its output. A session
+	// without a client ends after its linger time.
+	Shell(grpc.BidiStreamingServer[ShellRequest, ShellResponse]) error
+	// Files: each call carries a grant of its own.
+	ListFiles(context.Context, *ListFilesRequest) (*ListFilesResponse, error)
+	ReadFile(*ReadFileRequest, grpc.ServerStreamingServer[FilePart]) error
+	WriteFile(grpc.ClientStreamingServer[WriteFileRequest, WriteFileResponse]) error
+	// RenewKey has an installed agent make a new key. The new one counts from the
+	// agent's next connection on; until then the old one does.
+	RenewKey(context.Context, *RenewKeyRequest) (*RenewKeyResponse, error)
+	// Update delivers a new binary to an installed agent: `offer` first, then the
+	// parts. The answer comes when the new one has taken its place on the disk;
+	// the agent then starts it and drains itself.
+	Update(grpc.ClientStreamingServer[UpdateRequest, UpdateResponse]) error
 	mustEmbedUnimplementedAgentServer()
 }
 
@@ -182,6 +322,27 @@ func (UnimplementedAgentServer) List(context.Context, *ListRequest) (*ListRespon
 }
 func (UnimplementedAgentServer) Forget(context.Context, *ForgetRequest) (*ForgetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Forget not implemented")
+}
+func (UnimplementedAgentServer) Health(*HealthRequest, grpc.ServerStreamingServer[HealthSample]) error {
+	return status.Error(codes.Unimplemented, "method Health not implemented")
+}
+func (UnimplementedAgentServer) Shell(grpc.BidiStreamingServer[ShellRequest, ShellResponse]) error {
+	return status.Error(codes.Unimplemented, "method Shell not implemented")
+}
+func (UnimplementedAgentServer) ListFiles(context.Context, *ListFilesRequest) (*ListFilesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListFiles not implemented")
+}
+func (UnimplementedAgentServer) ReadFile(*ReadFileRequest, grpc.ServerStreamingServer[FilePart]) error {
+	return status.Error(codes.Unimplemented, "method ReadFile not implemented")
+}
+func (UnimplementedAgentServer) WriteFile(grpc.ClientStreamingServer[WriteFileRequest, WriteFileResponse]) error {
+	return status.Error(codes.Unimplemented, "method WriteFile not implemented")
+}
+func (UnimplementedAgentServer) RenewKey(context.Context, *RenewKeyRequest) (*RenewKeyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RenewKey not implemented")
+}
+func (UnimplementedAgentServer) Update(grpc.ClientStreamingServer[UpdateRequest, UpdateResponse]) error {
+	return status.Error(codes.Unimplemented, "method Update not implemented")
 }
 func (UnimplementedAgentServer) mustEmbedUnimplementedAgentServer() {}
 func (UnimplementedAgentServer) testEmbeddedByValue()               {}
@@ -290,6 +451,85 @@ func _Agent_Forget_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Agent_Health_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(HealthRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AgentServer).Health(m, &grpc.GenericServerStream[HealthRequest, HealthSample]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_HealthServer = grpc.ServerStreamingServer[HealthSample]
+
+func _Agent_Shell_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServer).Shell(&grpc.GenericServerStream[ShellRequest, ShellResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_ShellServer = grpc.BidiStreamingServer[ShellRequest, ShellResponse]
+
+func _Agent_ListFiles_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListFilesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).ListFiles(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_ListFiles_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).ListFiles(ctx, req.(*ListFilesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_ReadFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ReadFileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AgentServer).ReadFile(m, &grpc.GenericServerStream[ReadFileRequest, FilePart]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_ReadFileServer = grpc.ServerStreamingServer[FilePart]
+
+func _Agent_WriteFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServer).WriteFile(&grpc.GenericServerStream[WriteFileRequest, WriteFileResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_WriteFileServer = grpc.ClientStreamingServer[WriteFileRequest, WriteFileResponse]
+
+func _Agent_RenewKey_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RenewKeyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AgentServer).RenewKey(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Agent_RenewKey_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AgentServer).RenewKey(ctx, req.(*RenewKeyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Agent_Update_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(AgentServer).Update(&grpc.GenericServerStream[UpdateRequest, UpdateResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Agent_UpdateServer = grpc.ClientStreamingServer[UpdateRequest, UpdateResponse]
+
 // Agent_ServiceDesc is the grpc.ServiceDesc for Agent service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -313,6 +553,14 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Forget",
 			Handler:    _Agent_Forget_Handler,
 		},
+		{
+			MethodName: "ListFiles",
+			Handler:    _Agent_ListFiles_Handler,
+		},
+		{
+			MethodName: "RenewKey",
+			Handler:    _Agent_RenewKey_Handler,
+		},
 	},
 	Streams: []grpc.StreamDesc{
 		{
@@ -325,6 +573,32 @@ var Agent_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "Attach",
 			Handler:       _Agent_Attach_Handler,
 			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Health",
+			Handler:       _Agent_Health_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Shell",
+			Handler:       _Agent_Shell_Handler,
+			ServerStreams: true,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "ReadFile",
+			Handler:       _Agent_ReadFile_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "WriteFile",
+			Handler:       _Agent_WriteFile_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "Update",
+			Handler:       _Agent_Update_Handler,
 			ClientStreams: true,
 		},
 	},
