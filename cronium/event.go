@@ -99,6 +99,7 @@ type Content struct {
 	Input       json.RawMessage `json:"input,omitempty"`        // used when a run brings none
 	InputSchema json.RawMessage `json:"input_schema,omitempty"` // JSON Schema 2020-12
 	Target      TargetKind      `json:"target"`
+	On          *Fleet          `json:"on,omitempty"`    // with TargetServers
 	Image       string          `json:"image,omitempty"` // "" = the instance's runtime image
 	Network     Network         `json:"network"`
 	Limits      Limits          `json:"limits"`

@@ -109,6 +109,10 @@ type Job struct {
 	NextAttempt *time.Time      // while QUEUED for a retry
 	Waiting     string          // why a QUEUED job waits: "" or "concurrency"
 	Error       string          // for a person: why it failed, beyond the exit code
+	Servers     []ID            // chosen by the run itself; nil: what the version says
+	Targets     int             // servers that it runs on; 0: none, or not resolved yet
+	Succeeded   int             // of the targets so far
+	Failed      int             // of the targets so far, in whatever way
 	CancelledAt *time.Time      // when cancel was asked for; a state, not a message
 	CancelledBy string
 	ClaimedAt   *time.Time
@@ -159,6 +163,9 @@ type TargetKind string
 const (
 	TargetContainer TargetKind = "container"
 	TargetProcess   TargetKind = "process" // this machine without isolation; development only
+	TargetServers   TargetKind = "servers" // of an event: those that its Fleet names; an execution has one of the two below
+	TargetSSH       TargetKind = "ssh"     // a server reached over SSH
+	TargetAgent     TargetKind = "agent"   // a server whose agent dials in
 )
 
 // Execution is one attempt of a job on one target.
@@ -168,6 +175,7 @@ type Execution struct {
 	JobID         ID
 	Attempt       int // from 1
 	Target        TargetKind
+	ServerID      *ID    // with TargetSSH and TargetAgent
 	TargetRef     string // what exactly was claimed there: container id and agent instance
 	Status        ExecutionStatus
 	Owner         *ID // the server process that drives it; nil: to be adopted

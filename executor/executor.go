@@ -43,7 +43,9 @@ var ErrUnavailable = errors.New("the target cannot be reached")
 type Spec struct {
 	ExecutionID cronium.ID
 	WorkspaceID cronium.ID
-	Image       string // "" = the runtime image
+	ServerID    cronium.ID // of the server, where the backend's places are servers
+	RunAs       string     // user on that server; "" = the server's own
+	Image       string     // "" = the runtime image
 	Network     cronium.Network
 	Limits      cronium.Limits
 }

@@ -11,7 +11,7 @@ import (
 
 func executionColumns(table string) string {
 	return columns(table, `id workspace_id job_id attempt target target_ref status owner exit_code signal out_of_memory error progress
-		started_at finished_at warm setup_us run_us cleanup_us cpu_us peak_memory output_bytes output_lines output_dropped output_blocks`)
+		started_at finished_at warm setup_us run_us cleanup_us cpu_us peak_memory output_bytes output_lines output_dropped output_blocks server_id`)
 }
 
 // microseconds scans a bigint of microseconds into a duration.
@@ -29,7 +29,7 @@ func scanExecution(e *cronium.Execution) []any {
 	return []any{&e.ID, &e.WorkspaceID, &e.JobID, &e.Attempt, &e.Target, &e.TargetRef, &e.Status, &e.Owner, &e.ExitCode, &e.Signal,
 		&e.OutOfMemory, &e.Error, &e.Progress, &e.StartedAt, &e.FinishedAt, &e.Warm,
 		microseconds{&e.Setup}, microseconds{&e.Run}, microseconds{&e.Cleanup}, microseconds{&e.CPU},
-		&e.PeakMemory, &e.OutputBytes, &e.OutputLines, &e.OutputDropped, &e.OutputBlocks}
+		&e.PeakMemory, &e.OutputBytes, &e.OutputLines, &e.OutputDropped, &e.OutputBlocks, &e.ServerID}
 }
 
 func rowToExecution(row pgx.CollectableRow) (cronium.Execution, error) {

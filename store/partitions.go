@@ -18,7 +18,7 @@ const (
 	partitionsAhead = 8
 )
 
-var partitioned = []string{"jobs", "executions", "output"}
+var partitioned = []string{"jobs", "executions", "output", "job_targets"}
 
 // MakePartitions makes the partitions of the coming weeks; those that exist
 // are left as they are.

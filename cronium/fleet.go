@@ -1,0 +1,88 @@
+package cronium
+
+import "time"
+
+// Fleet says on which servers an event runs, and in what order. It is used when
+// the content's target is TargetServers.
+type Fleet struct {
+	Servers        []ID     `json:"servers,omitempty"`         // chosen one by one; or
+	Selector       string   `json:"selector,omitempty"`        // an expression over tags, resolved when a job starts
+	Strategy       Strategy `json:"strategy"`                  // in what order
+	Parallel       int      `json:"parallel,omitempty"`        // PARALLEL: at once; ROLLING: hosts in a batch; 1 to 10,000
+	PauseSeconds   int      `json:"pause_seconds,omitempty"`   // ROLLING: between batches, 0 to 86,400
+	MaxFailures    int      `json:"max_failures,omitempty"`    // ROLLING, PARALLEL: more than so many failed targets stop the rest; see FailuresPercent
+	FailureUnit    string   `json:"failure_unit,omitempty"`    // "count" or "percent" of all targets; "" = no threshold
+	Offline        Offline  `json:"offline"`                   // what becomes of a target that cannot be reached
+	OfflineSeconds int      `json:"offline_seconds,omitempty"` // WAIT: how long, 1 to 604,800
+	RunAs          string   `json:"run_as,omitempty"`          // user on the target; "" = the login
+}
+
+// Strategy is the order in which the targets of a job run.
+type Strategy string
+
+// The strategies.
+const (
+	StrategyAll      Strategy = "ALL"      // all at once
+	StrategyParallel Strategy = "PARALLEL" // N at a time
+	StrategyRolling  Strategy = "ROLLING"  // batches of N: the next begins when the last has ended, after a pause
+	StrategyAny      Strategy = "ANY"      // one of them: the first that can be reached
+	StrategyFirst    Strategy = "FIRST"    // one after the other until one succeeds
+)
+
+// Strategies lists them as a form shows them.
+var Strategies = []Strategy{StrategyAll, StrategyParallel, StrategyRolling, StrategyAny, StrategyFirst}
+
+// Offline says what becomes of a target that cannot be reached.
+type Offline string
+
+// The policies.
+const (
+	OfflineWait Offline = "WAIT" // for OfflineSeconds, then it has failed
+	OfflineSkip Offline = "SKIP" // it does not count
+	OfflineFail Offline = "FAIL"
+)
+
+// OfflinePolicies lists them as a form shows them.
+var OfflinePolicies = []Offline{OfflineWait, OfflineSkip, OfflineFail}
+
+// TargetStatus is where one target of a job stands.
+type TargetStatus string
+
+// The life of a target: WAITING (for its turn) → QUEUED → RUNNING → one of the
+// others, or QUEUED again for a retry. SKIPPED: it was not run, and its reason
+// says why.
+const (
+	TargetWaiting   TargetStatus = "WAITING"
+	TargetQueued    TargetStatus = "QUEUED"
+	TargetRunning   TargetStatus = "RUNNING"
+	TargetSuccess   TargetStatus = "SUCCESS"
+	TargetFailure   TargetStatus = "FAILURE"
+	TargetTimeout   TargetStatus = "TIMEOUT"
+	TargetCancelled TargetStatus = "CANCELLED"
+	TargetLost      TargetStatus = "LOST"
+	TargetSkipped   TargetStatus = "SKIPPED"
+)
+
+// Final tells whether nothing can follow.
+func (s TargetStatus) Final() bool {
+	return s != TargetWaiting && s != TargetQueued && s != TargetRunning
+}
+
+// JobTarget is one server that a job runs on.
+type JobTarget struct {
+	JobID       ID
+	WorkspaceID ID
+	ServerID    ID
+	Position    int // from 0, in the order of release
+	Kind        ServerKind
+	Name        string // the server's when the job was resolved
+	Status      TargetStatus
+	Reason      string // why it waits, was skipped or failed, for a person
+	Attempts    int
+	NextAttempt *time.Time
+	ExecutionID *ID // the latest
+	ExitCode    *int
+	OutputHash  []byte // SHA-256 of the latest execution's whole output; nil: not known
+	StartedAt   *time.Time
+	FinishedAt  *time.Time
+}

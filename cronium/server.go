@@ -1,0 +1,75 @@
+package cronium
+
+import "time"
+
+// ServerKind says how a server is reached.
+type ServerKind string
+
+// The kinds. An installed agent dials in; nothing connects to its machine.
+const (
+	ServerSSH   ServerKind = "ssh"
+	ServerAgent ServerKind = "agent"
+)
+
+// Target is the kind of target that an execution on the server has.
+func (k ServerKind) Target() TargetKind { return TargetKind(k) }
+
+// ServerState is how a server is now.
+type ServerState string
+
+// The states. BLOCKED: the host shows another key than the pinned one, and
+// nothing connects to it until an administrator has decided.
+const (
+	ServerUnknown ServerState = "UNKNOWN"
+	ServerOnline  ServerState = "ONLINE"
+	ServerOffline ServerState = "OFFLINE"
+	ServerBlocked ServerState = "BLOCKED"
+)
+
+// Server is a machine reached over SSH or through an agent installed on it.
+type Server struct {
+	ID           ID
+	WorkspaceID  ID
+	Name         string // 1 to 63 characters: letters, digits, ".", "_", "-"; one in a workspace among those not archived
+	Kind         ServerKind
+	Description  string            // at most 2,000 characters
+	Environment  string            // "prod", "staging", …; "" = none
+	Tags         map[string]string // at most 50
+	Address      string            // ssh: host name or IP address
+	Port         int               // ssh
+	Login        string            // ssh: the user to sign in as
+	CredentialID *ID               // ssh
+	Jumps        []ID              // ssh: servers to go through, the first one first
+	HostKey      []byte            // ssh: the pinned key in SSH's wire format; nil: not confirmed yet
+	HostKeyBy    string
+	HostKeyAt    *time.Time
+	OfferedKey   []byte // ssh: another key that the host showed since
+	OfferedAt    *time.Time
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	ArchivedAt   *time.Time
+}
+
+// ServerStatus is how a server was when it was last heard of.
+type ServerStatus struct {
+	ServerID     ID
+	State        ServerState
+	Since        time.Time // of the state
+	Error        string    // why it is OFFLINE or BLOCKED, for a person
+	Holder       *ID       // the server process that is connected to it or watches it
+	SeenAt       *time.Time
+	Latency      time.Duration // of one question and answer
+	Load1        float64
+	CPUs         int
+	MemoryTotal  int64 // bytes
+	MemoryUsed   int64
+	DiskTotal    int64
+	DiskUsed     int64
+	Uptime       time.Duration
+	AgentVersion string
+	OS           string
+	Arch         string
+	Platform     string
+	ClockSkew    time.Duration // of the machine's clock against the server's
+	Address      string        // from where an installed agent dialled in
+}
