@@ -126,17 +126,6 @@ func depth(data []byte) int {
 	return deepest
 }
 
-// relaxContent lets a content name only what differs from the default: what is
-// required is checked by the domain's rules, not by the schema.
-func (a *api) relaxContent() {
-	registry := a.huma.OpenAPI().Components.Schemas
-	for _, t := range []reflect.Type{reflect.TypeFor[cronium.Content](), reflect.TypeFor[cronium.Limits](), reflect.TypeFor[cronium.Retry]()} {
-		schema := registry.SchemaFromRef(registry.Schema(t, true, "").Ref)
-		schema.Required = nil
-		schema.PrecomputeMessages()
-	}
-}
-
 // add declares an operation. handle gets an input that fits its type.
 func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, error)) {
 	if o.kind == "" {
@@ -233,30 +222,6 @@ func problemOfInput(ctx huma.Context, _ string, v any) (any, error) {
 		p.Fields = append(p.Fields, cronium.FieldError{Field: field, Message: e.Message})
 	}
 	return &apiError{p}, nil
-}
-
-// contentFields are the names of a content's parts, which the API has under
-// content.
-var contentFields = []string{"files", "entry", "environment", "input", "input_schema", "target", "image", "network", "limits", "priority", "concurrency", "retry"}
-
-// underContent names the wrong fields of a content as the API has them.
-func underContent(err error) error {
-	var e *cronium.Error
-	if !errors.As(err, &e) || len(e.Fields) == 0 {
-		return err
-	}
-	renamed := *e
-	renamed.Fields = make([]cronium.FieldError, len(e.Fields))
-	for i, field := range e.Fields {
-		first, _, _ := strings.Cut(strings.ReplaceAll(field.Field, "[", "."), ".")
-		for _, name := range contentFields {
-			if first == name {
-				field.Field = "content." + field.Field
-			}
-		}
-		renamed.Fields[i] = field
-	}
-	return &renamed
 }
 
 // raw is JSON as it was sent, or nil for null and for nothing.

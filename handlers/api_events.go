@@ -1,17 +1,12 @@
 package handlers
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/danielgtaylor/huma/v2"
 
 	"cronium.dev/cronium"
 	"cronium.dev/live"
@@ -46,56 +41,6 @@ type apiEventRow struct {
 	Recent []store.RecentJob  `json:"recent" doc:"The last ten jobs, the newest first; test runs do not count"`
 }
 
-// contentInput is a content of which only what differs from the default of the
-// event's type need be sent.
-type contentInput json.RawMessage
-
-// UnmarshalJSON keeps what was sent until the event's type is known.
-func (c *contentInput) UnmarshalJSON(data []byte) error {
-	*c = bytes.Clone(data)
-	return nil
-}
-
-// Schema is that of a content.
-func (c contentInput) Schema(r huma.Registry) *huma.Schema {
-	return r.Schema(reflect.TypeFor[cronium.Content](), true, "")
-}
-
-// over reads the content over the defaults of an event's type.
-func (c contentInput) over(t cronium.EventType) (cronium.Content, error) {
-	content := cronium.NewContent(t)
-	files, entry := content.Files, content.Entry
-	content.Files, content.Entry = nil, ""
-	if sent := raw(json.RawMessage(c)); sent != nil {
-		if err := json.Unmarshal(sent, &content); err != nil {
-			var problems cronium.Problems
-			problems.Add(false, "content", "does not have the form of a content: %v", err)
-			return content, problems.Err("The event")
-		}
-	}
-	if content.Files == nil {
-		content.Files = files
-	}
-	if content.Entry == "" && len(content.Files) == 1 {
-		entry = content.Files[0].Name
-	}
-	if content.Entry == "" {
-		content.Entry = entry
-	}
-	content.Input, content.InputSchema = raw(content.Input), raw(content.InputSchema)
-	return content, nil
-}
-
-// required is over for a change: nothing is not taken for the default.
-func (c contentInput) required(t cronium.EventType) (cronium.Content, error) {
-	var problems cronium.Problems
-	problems.Add(raw(json.RawMessage(c)) != nil, "content", "must be there: it replaces the content of the event")
-	if err := problems.Err("The event"); err != nil {
-		return cronium.Content{}, err
-	}
-	return c.over(t)
-}
-
 type eventOutput struct {
 	ETag string `header:"ETag" doc:"The current version, for If-Match"`
 	Body apiEventDetail
@@ -109,7 +54,7 @@ func (a *api) eventOperations() {
 	add(a, operation{method: http.MethodGet, path: "/events/{id}", permission: cronium.PermissionRead, id: "get-event", tag: "Events",
 		summary: "Get an event with its current content"}, a.getEvent)
 	add(a, operation{method: http.MethodPut, path: "/events/{id}", permission: cronium.PermissionWrite, id: "replace-event", tag: "Events",
-		summary: "Replace an event", description: "Saves a new version. base_version or the header If-Match names the version that was read; where another was saved since, the answer is 409 and nothing is changed."}, a.replaceEvent)
+		summary: "Replace an event", description: "Each of name, description and content that is sent replaces the event's; what is not sent stays as it is. A content is saved as a new version. base_version or the header If-Match names the version that was read; where another was saved since, the answer is 409 and nothing is changed."}, a.replaceEvent)
 	add(a, operation{method: http.MethodPatch, path: "/events/{id}", permission: cronium.PermissionWrite, id: "change-event", tag: "Events",
 		summary: "Change an event's name, description or status", description: "Fields that are not sent stay as they are. What the event runs is changed by a new version."}, a.changeEvent)
 	add(a, operation{method: http.MethodDelete, path: "/events/{id}", permission: cronium.PermissionWrite, id: "delete-event", tag: "Events", status: http.StatusNoContent,
@@ -160,32 +105,6 @@ func (a *api) listEvents(ctx context.Context, in *listEventsInput) (*listEventsO
 	}
 	out.Link = in.nextLink(out.Body.Next)
 	return out, nil
-}
-
-// words reads a list of words of which each must be known.
-func words[T ~string](list, field string, known []T) ([]T, error) {
-	if list == "" {
-		return nil, nil
-	}
-	var all []T
-	var problems cronium.Problems
-	for word := range strings.SplitSeq(list, ",") {
-		found := false
-		for _, k := range known {
-			found = found || string(k) == word
-		}
-		problems.Add(found, field, "%q is not known; it takes one or more of %s with commas between", word, commas(known))
-		all = append(all, T(word))
-	}
-	return all, problems.Err("The request")
-}
-
-func commas[T ~string](words []T) string {
-	texts := make([]string, len(words))
-	for i, word := range words {
-		texts[i] = string(word)
-	}
-	return strings.Join(texts, ", ")
 }
 
 type createEventInput struct {
@@ -273,10 +192,10 @@ type replaceEventInput struct {
 	ID      string `path:"id"`
 	IfMatch string `header:"If-Match" doc:"The ETag that was read"`
 	Body    struct {
-		Name        string       `json:"name,omitempty" doc:"Required"`
-		Description string       `json:"description,omitempty"`
-		Content     contentInput `json:"content,omitempty" doc:"Required; what it does not name is as in a new event"`
-		Note        string       `json:"note,omitempty" doc:"What was changed, at most 500 characters"`
+		Name        *string      `json:"name,omitempty"`
+		Description *string      `json:"description,omitempty"`
+		Content     contentInput `json:"content,omitempty" doc:"Replaces the whole of what the event runs: it names all files, and what else it does not name is as in a new event"`
+		Note        string       `json:"note,omitempty" doc:"What was changed, at most 500 characters; only with a content"`
 		BaseVersion int          `json:"base_version,omitempty" doc:"The version that was read"`
 	}
 }
@@ -295,20 +214,33 @@ func (a *api) replaceEvent(ctx context.Context, in *replaceEventInput) (*eventOu
 	if err != nil {
 		return nil, err
 	}
-	content, err := in.Body.Content.required(before.Type)
-	if err != nil {
+	change := store.Replacement{Name: in.Body.Name, Description: in.Body.Description, Note: in.Body.Note, Author: author(p)}
+	if in.Body.Content.sent() {
+		content, err := in.Body.Content.required(before.Type)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.checkContent(p, &content); err != nil {
+			return nil, underContent(err)
+		}
+		change.Content = &content
+	}
+	if err := worthwhile(change); err != nil {
 		return nil, err
 	}
-	if err := a.checkContent(p, &content); err != nil {
-		return nil, underContent(err)
-	}
-	e, err := a.Store.ReplaceEvent(ctx, p.WorkspaceID, id, version, store.Replacement{
-		Name: in.Body.Name, Description: in.Body.Description, Content: content, Note: in.Body.Note, Author: author(p)})
-	if err != nil {
+	if _, err := a.Store.ReplaceEvent(ctx, p.WorkspaceID, id, version, change); err != nil {
 		return nil, underContent(err)
 	}
 	a.eventsChanged(p)
-	return &eventOutput{etag(e.Version), apiEventDetail{eventOf(e), content}}, nil
+	return a.getEvent(ctx, &eventInput{ID: in.ID})
+}
+
+// worthwhile refuses a replacement that would do less than its sender expects.
+func worthwhile(r store.Replacement) error {
+	var problems cronium.Problems
+	problems.Add(r.Name != nil || r.Description != nil || r.Content != nil, "content", "must be there, or name, or description: nothing else is replaced")
+	problems.Add(r.Content != nil || r.Note == "", "note", "must come with a content: it is the note of the version that a content makes")
+	return problems.Err("The event")
 }
 
 type changeEventInput struct {

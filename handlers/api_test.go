@@ -143,6 +143,36 @@ func TestAnEventsLifeThroughTheAPI(t *testing.T) {
 	b.call("GET", "/events/"+e.ID, nil).want(t, 404, "not_found")
 }
 
+func TestAReplacementNeverPutsTheStarterInPlaceOfAScript(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.program(t, cronium.ScopeWrite)
+	e := read[struct{ ID string }](t, b.call("POST", "/events", object{"name": "Mine", "description": "d", "type": "BASH", "content": object{
+		"files": []object{{"name": "x.sh", "content": "echo mine"}}}}), 201)
+	for sent, want := range map[string]string{
+		`{"name": "Mine", "content": {}, "base_version": 1}`:                 "content.files",
+		`{"content": {"limits": {"timeout_seconds": 9}}, "base_version": 1}`: "content.files",
+		`{"content": {"files": null}, "base_version": 1}`:                    "content.files",
+		`{"content": {"files": []}, "base_version": 1}`:                      "content.files content.entry",
+		`{"base_version": 1}`: "content",
+		`{"name": "Mine", "note": "for no version", "base_version": 1}`:      "note",
+		`{"name": "", "base_version": 1}`:                                    "name",
+		`{"content": {"files": [{"name": "x.sh", "content": "echo mine"}]}}`: "base_version",
+	} {
+		if got := strings.Join(fields(t, b.call("PUT", "/events/"+e.ID, sent), 422), " "); got != want {
+			t.Errorf("%s: wrong fields %q, want %q", sent, got, want)
+		}
+	}
+	for _, path := range []string{"/versions", "/test"} {
+		if got := fields(t, b.call("POST", "/events/"+e.ID+path, `{"content": {}`+map[string]string{"/versions": `, "base_version": 1`}[path]+`}`), 422); !slices.Equal(got, []string{"content.files"}) {
+			t.Errorf("%s: wrong fields %q", path, got)
+		}
+	}
+	b.call("PUT", "/events/"+e.ID, object{"name": "Other", "content": nil, "base_version": 1}).want(t, 200, `"version":1`, `"name":"Other"`, `"description":"d"`, "echo mine")
+	b.call("PUT", "/events/"+e.ID, object{"description": "", "base_version": 2}).want(t, 409, "no version 2")
+	b.call("PUT", "/events/"+e.ID, object{"description": ""}, "If-Match", `"1"`).want(t, 200, `"description":""`, "echo mine")
+}
+
 func TestWrongInputIsNamedFieldByField(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -62,4 +63,30 @@ func (l *ListInput) nextLink(next string) string {
 	query := l.url.Query()
 	query.Set("cursor", next)
 	return "<" + (&url.URL{Path: l.url.Path, RawQuery: query.Encode()}).String() + `>; rel="next"`
+}
+
+// words reads a list of words of which each must be known.
+func words[T ~string](list, field string, known []T) ([]T, error) {
+	if list == "" {
+		return nil, nil
+	}
+	var all []T
+	var problems cronium.Problems
+	for word := range strings.SplitSeq(list, ",") {
+		found := false
+		for _, k := range known {
+			found = found || string(k) == word
+		}
+		problems.Add(found, field, "%q is not known; it takes one or more of %s with commas between", word, commas(known))
+		all = append(all, T(word))
+	}
+	return all, problems.Err("The request")
+}
+
+func commas[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for i, word := range words {
+		texts[i] = string(word)
+	}
+	return strings.Join(texts, ", ")
 }

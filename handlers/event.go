@@ -150,7 +150,7 @@ func (h *Handlers) saveForm(r *http.Request, page *views.Event, form views.Event
 	switch {
 	case changed:
 		_, err = h.Store.ReplaceEvent(r.Context(), p.WorkspaceID, page.Event.ID, form.Base, store.Replacement{
-			Name: form.Name, Description: form.Description, Content: content, Note: form.Note, Author: author(p)})
+			Name: &form.Name, Description: &form.Description, Content: &content, Note: form.Note, Author: author(p)})
 		return "saved", err
 	case named:
 		_, err = h.Store.UpdateEvent(r.Context(), p.WorkspaceID, page.Event.ID, form.Name, form.Description)

@@ -109,9 +109,9 @@ func TestAReplacementIsAllOrNothing(t *testing.T) {
 	f := newFixture(t)
 	e := f.create(t, "a")
 	f.create(t, "taken")
-	content := cronium.NewContent(cronium.EventBash)
+	content, description := cronium.NewContent(cronium.EventBash), "new"
 	replace := func(base int, name string, content cronium.Content) error {
-		_, err := f.ReplaceEvent(f.ctx, f.workspace, e.ID, base, Replacement{Name: name, Description: "new", Content: content, Note: "n", Author: ann})
+		_, err := f.ReplaceEvent(f.ctx, f.workspace, e.ID, base, Replacement{Name: &name, Description: &description, Content: &content, Note: "n", Author: ann})
 		return err
 	}
 	wantCode(t, replace(1, "Taken", content), cronium.CodeConflict, "already an event named")
@@ -127,6 +127,13 @@ func TestAReplacementIsAllOrNothing(t *testing.T) {
 	}
 	if got, err := f.Event(f.ctx, f.workspace, e.ID); err != nil || got.Version != 2 || got.Name != "b" || got.Description != "new" {
 		t.Fatalf("%+v, %v", got, err)
+	}
+	name := "c"
+	_, err := f.ReplaceEvent(f.ctx, f.workspace, e.ID, 1, Replacement{Name: &name})
+	wantCode(t, err, cronium.CodeConflict, "saved version 2")
+	got, err := f.ReplaceEvent(f.ctx, f.workspace, e.ID, 2, Replacement{Name: &name})
+	if err != nil || got.Version != 2 || got.Name != "c" || got.Description != "new" {
+		t.Fatalf("what was not given did not stay: %+v, %v", got, err)
 	}
 }
 

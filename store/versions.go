@@ -53,11 +53,8 @@ func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, ba
 
 // saveOnTop makes content the new current version of a locked event.
 func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, content cronium.Content, note string, author Author) (*cronium.EventVersion, error) {
-	if e.Status == cronium.EventArchived {
-		return nil, cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you change it.")
-	}
-	if e.Version != base {
-		return nil, savedSince(ctx, tx, e, base)
+	if err := mayChange(ctx, tx, e, base); err != nil {
+		return nil, err
 	}
 	version, err := insertVersion(ctx, tx, e.WorkspaceID, e.ID, e.Version+1, content, note, author)
 	if err != nil {
@@ -70,35 +67,70 @@ func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, conte
 	return version, nameTaken(err, e.Name)
 }
 
-// Replacement is all that can be changed of an event at once.
+// mayChange refuses a change of an archived event, and one on top of a version
+// that is not the current one.
+func mayChange(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int) error {
+	if e.Status == cronium.EventArchived {
+		return cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you change it.")
+	}
+	if e.Version != base {
+		return savedSince(ctx, tx, e, base)
+	}
+	return nil
+}
+
+// Replacement is all that can be changed of an event at once. What is nil stays
+// as it is.
 type Replacement struct {
-	Name        string
-	Description string
-	Content     cronium.Content
-	Note        string
+	Name        *string
+	Description *string
+	Content     *cronium.Content // the whole of what the event runs; nil makes no version
+	Note        string           // of the version
 	Author      Author
 }
 
-// ReplaceEvent changes name, description and content together, as a new version
-// on top of base, like SaveVersion.
+// ReplaceEvent changes name, description and content together, a content as a
+// new version on top of base, like SaveVersion. base must be the current version
+// also where no content is given.
 func (s *Store) ReplaceEvent(ctx context.Context, workspace, id cronium.ID, base int, r Replacement) (*cronium.Event, error) {
 	var e cronium.Event
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
 		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
 			return err
 		}
-		e.Name, e.Description = r.Name, r.Description
-		problems := append(cronium.ValidateEvent(e.Name, e.Description, e.Type), validateVersion(&r.Content, r.Note)...)
-		if err := problems.Err("The event"); err != nil {
-			return err
-		}
-		_, err := saveOnTop(ctx, tx, &e, base, r.Content, r.Note, r.Author)
-		return err
+		return r.apply(ctx, tx, &e, base)
 	})
 	if err != nil {
 		return nil, mapError(err, "replace event")
 	}
 	return &e, nil
+}
+
+// apply changes a locked event.
+func (r Replacement) apply(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int) error {
+	if r.Name != nil {
+		e.Name = *r.Name
+	}
+	if r.Description != nil {
+		e.Description = *r.Description
+	}
+	problems := cronium.ValidateEvent(e.Name, e.Description, e.Type)
+	if r.Content != nil {
+		problems = append(problems, validateVersion(r.Content, r.Note)...)
+	}
+	if err := problems.Err("The event"); err != nil {
+		return err
+	}
+	if r.Content != nil {
+		_, err := saveOnTop(ctx, tx, e, base, *r.Content, r.Note, r.Author)
+		return err
+	}
+	if err := mayChange(ctx, tx, e, base); err != nil {
+		return err
+	}
+	err := tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, updated_at = now()
+		WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`, e.WorkspaceID, e.ID, e.Name, e.Description).Scan(&e.UpdatedAt)
+	return nameTaken(err, e.Name)
 }
 
 // savedSince is the conflict of an author who has not seen the newest version.
