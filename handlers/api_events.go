@@ -58,7 +58,7 @@ func (a *api) eventOperations() {
 	add(a, operation{method: http.MethodPatch, path: "/events/{id}", permission: cronium.PermissionWrite, id: "change-event", tag: "Events",
 		summary: "Change an event's name, description or status", description: "Fields that are not sent stay as they are. What the event runs is changed by a new version."}, a.changeEvent)
 	add(a, operation{method: http.MethodDelete, path: "/events/{id}", permission: cronium.PermissionWrite, id: "delete-event", tag: "Events", status: http.StatusNoContent,
-		summary: "Delete an event for good", description: "Only an event that is archived or has never run."}, a.deleteEvent)
+		summary: "Delete an event for good", description: "Only an event that is archived or has never run, and none with jobs that have not ended. Its versions, jobs and their output go with it."}, a.deleteEvent)
 	add(a, operation{method: http.MethodPost, path: "/events/{id}/duplicate", permission: cronium.PermissionWrite, id: "duplicate-event", tag: "Events", status: http.StatusCreated,
 		summary: "Make a new event, a draft, with the same content"}, a.duplicateEvent)
 }

@@ -130,12 +130,8 @@ func (a *api) testEvent(ctx context.Context, in *testEventInput) (*jobOutput, er
 	if err := a.checkContent(p, &content); err != nil {
 		return nil, underContent(err)
 	}
-	draft, err := a.Store.SaveDraft(ctx, p.WorkspaceID, id, content, author(p))
-	if err != nil {
-		return nil, underContent(err)
-	}
 	job, err := a.Engine.Enqueue(ctx, jobs.Request{
-		WorkspaceID: p.WorkspaceID, EventID: id, Version: draft.Number, Input: in.Body.Input, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
+		WorkspaceID: p.WorkspaceID, EventID: id, Draft: &store.Draft{Content: content, Author: author(p)}, Input: in.Body.Input, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
 	if err != nil {
 		return nil, err
 	}

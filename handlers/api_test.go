@@ -275,6 +275,9 @@ func TestARunIsAcceptedOnceAKey(t *testing.T) {
 		t.Errorf("%+v", again)
 	}
 	b.call("POST", "/events/"+e.ID+"/test", object{"content": object{}}).want(t, 403)
+	admin.call("POST", "/events/"+e.ID+"/test", object{"input": object{"n": "x"}, "content": object{
+		"files": []object{{"name": "x.sh", "content": "true"}}, "input_schema": object{"properties": object{"n": object{"type": "integer"}}}}}).want(t, 422, "input.n")
+	admin.call("GET", "/events/"+e.ID+"/versions/-1", nil).want(t, 404) // what was refused has left nothing
 	admin.call("POST", "/events/"+e.ID+"/test", object{"content": object{"files": []object{{"name": "x.sh", "content": "true"}}}}).want(t, 202, `"version":-1`, `"TEST"`)
 	admin.call("PATCH", "/events/"+e.ID, object{"status": "PAUSED"}).want(t, 200)
 	b.call("POST", "/events/"+e.ID+"/run", nil).want(t, 409, "paused")

@@ -9,6 +9,7 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/inputschema"
 	"cronium.dev/jobs"
+	"cronium.dev/store"
 	"cronium.dev/views"
 	"cronium.dev/views/components"
 )
@@ -156,12 +157,8 @@ func (h *Handlers) startTest(r *http.Request, event cronium.ID, content cronium.
 	if err != nil {
 		return nil, err
 	}
-	draft, err := h.Store.SaveDraft(r.Context(), p.WorkspaceID, event, content, author(p))
-	if err != nil {
-		return nil, err
-	}
 	return h.Engine.Enqueue(r.Context(), jobs.Request{
-		WorkspaceID: p.WorkspaceID, EventID: event, Version: draft.Number, Input: input, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
+		WorkspaceID: p.WorkspaceID, EventID: event, Draft: &store.Draft{Content: content, Author: author(p)}, Input: input, Trigger: cronium.TriggerTest, TriggeredBy: p.DisplayName()})
 }
 
 // testInput is the input that was typed for the test run; nil for the

@@ -22,7 +22,8 @@ import (
 type Request struct {
 	WorkspaceID    cronium.ID
 	EventID        cronium.ID
-	Version        int             // 0 = the current one; below zero = a draft
+	Version        int             // 0 = the current one; below zero = a draft of an earlier test run
+	Draft          *store.Draft    // instead of a version: a content to run without saving it; takes no IdempotencyKey
 	Input          json.RawMessage // nil = the version's default input
 	Priority       cronium.Priority
 	Trigger        cronium.Trigger
@@ -45,10 +46,7 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 	if err := mayRun(event, r.Trigger); err != nil {
 		return nil, err
 	}
-	if r.Version == 0 {
-		r.Version = event.Version
-	}
-	content, err := e.content.get(ctx, r.WorkspaceID, r.EventID, r.Version)
+	content, err := e.contentOf(ctx, &r, event)
 	if err != nil {
 		return nil, err
 	}
@@ -63,9 +61,15 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
 		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input,
 	}
-	first, err := e.Store.Enqueue(ctx, job, once, func(ctx context.Context, tx pgx.Tx) error {
+	queue := func(ctx context.Context, tx pgx.Tx) error {
 		return e.insert(ctx, tx, *job, content.Target, time.Time{})
-	})
+	}
+	var first *cronium.ID
+	if r.Draft != nil {
+		err = e.Store.EnqueueDraft(ctx, job, *r.Draft, queue)
+	} else {
+		first, err = e.Store.Enqueue(ctx, job, once, queue)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +82,17 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 	}
 	e.Hub.Publish(live.JobsTopic(job.WorkspaceID))
 	return job, nil
+}
+
+// contentOf is what a request runs. It fills in which version that is.
+func (e *Engine) contentOf(ctx context.Context, r *Request, event *store.Runnable) (*prepared, error) {
+	if r.Draft != nil {
+		return prepare(&r.Draft.Content), nil
+	}
+	if r.Version == 0 {
+		r.Version = event.Version
+	}
+	return e.content.get(ctx, r.WorkspaceID, r.EventID, r.Version)
 }
 
 func mayRun(event *store.Runnable, trigger cronium.Trigger) error {

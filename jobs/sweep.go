@@ -30,7 +30,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-compact.C:
 			err = e.compact(ctx)
 		case <-sweep.C:
-			err = errors.Join(e.requeueStranded(ctx), e.sweepPlaces(ctx))
+			err = errors.Join(e.requeueStranded(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
 		case <-daily.C:
 			err = e.Store.Tidy(ctx, time.Now())
 		}
@@ -48,6 +48,17 @@ func (e *Engine) compact(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// removeDeleted removes what deleted events left, while there is any.
+func (e *Engine) removeDeleted(ctx context.Context) error {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = e.Store.RemoveDeleted(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // requeueStranded gives jobs that wait without an entry in the queue a new one.

@@ -86,6 +86,11 @@ func claimKey(ctx context.Context, tx pgx.Tx, j *cronium.Job, once *Idempotency)
 }
 
 func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
+	if j.Version < 0 {
+		if err := lockDraft(ctx, tx, j); err != nil {
+			return err
+		}
+	}
 	// The event is locked against its removal: it must be there, or see this job.
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input)

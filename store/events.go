@@ -178,7 +178,7 @@ func lockedEvent(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID, e *cr
 
 // DeleteEvent removes an event and its versions for good. Only an event that is
 // archived or has never run may be deleted, and none whose jobs have not ended.
-// Its jobs are no longer shown.
+// Its jobs are not shown any more; RemoveDeleted removes them.
 func (s *Store) DeleteEvent(ctx context.Context, workspace, id cronium.ID) error {
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
 		var e cronium.Event
@@ -201,7 +201,12 @@ func (s *Store) DeleteEvent(ctx context.Context, workspace, id cronium.ID) error
 		case open > 0:
 			return cronium.Errorf(cronium.CodeConflict, "%d of the event's jobs have not ended. Wait for them or cancel them, then delete the event.", open)
 		case ran && e.Status != cronium.EventArchived:
-			return cronium.Errorf(cronium.CodeConflict, "The event has run, and its jobs would be lost from the lists with it. Archive it first; an archived event can be deleted.")
+			return cronium.Errorf(cronium.CodeConflict, "The event has run, and its jobs and their output would be deleted with it. Archive it first; an archived event can be deleted.")
+		}
+		if ran {
+			if _, err := tx.Exec(ctx, `INSERT INTO deleted_events (id, workspace_id) VALUES ($1, $2)`, id, workspace); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, `DELETE FROM events WHERE workspace_id = $1 AND id = $2`, workspace, id)
 		return err

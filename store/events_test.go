@@ -162,28 +162,6 @@ func TestOfTwoSavesAtOnceOneWins(t *testing.T) {
 	}
 }
 
-func TestDraftsAreNotInTheHistoryAndDoNotChangeTheEvent(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	e := f.create(t, "a")
-	for want := -1; want >= -3; want-- {
-		v, err := f.SaveDraft(f.ctx, f.workspace, e.ID, cronium.NewContent(cronium.EventBash), ann)
-		if err != nil || v.Number != want {
-			t.Fatalf("%+v, %v, want %d", v, err, want)
-		}
-	}
-	versions, err := f.EventVersions(f.ctx, f.workspace, e.ID, VersionPage{})
-	if err != nil || len(versions) != 1 {
-		t.Fatalf("%d versions, %v", len(versions), err)
-	}
-	if _, err := f.EventVersion(f.ctx, f.workspace, e.ID, -2); err != nil {
-		t.Error(err)
-	}
-	if _, err := f.RestoreVersion(f.ctx, f.workspace, e.ID, -2, 1, ann); cronium.CodeOf(err) != cronium.CodeNotFound {
-		t.Errorf("restored a draft: %v", err)
-	}
-}
-
 func TestRestoringMakesANewVersion(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
@@ -246,7 +224,7 @@ func TestEventsOfAnotherWorkspaceDoNotExist(t *testing.T) {
 	_, update := f.UpdateEvent(f.ctx, other, f.event, "x", "")
 	_, status := f.SetEventStatus(f.ctx, other, f.event, cronium.EventPaused)
 	_, save := f.SaveVersion(f.ctx, other, f.event, 1, content, "", ann)
-	_, draft := f.SaveDraft(f.ctx, other, f.event, content, ann)
+	draft := f.EnqueueDraft(f.ctx, &cronium.Job{ID: cronium.NewID(), WorkspaceID: other, EventID: f.event}, Draft{content, ann}, noQueue)
 	_, duplicate := f.DuplicateEvent(f.ctx, other, f.event, "", ann)
 	_, read := f.Event(f.ctx, other, f.event)
 	_, version := f.EventVersion(f.ctx, other, f.event, 1)

@@ -48,20 +48,23 @@ func migrateOwn(ctx context.Context, conn *pgx.Conn) error {
 		number integer PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())`); err != nil {
 		return fmt.Errorf("make the table of migrations: %w", err)
 	}
-	var applied int
-	if err := conn.QueryRow(ctx, `SELECT coalesce(max(number), 0) FROM migrations`).Scan(&applied); err != nil {
+	rows, err := conn.Query(ctx, `SELECT number FROM migrations`)
+	if err != nil {
+		return fmt.Errorf("read the table of migrations: %w", err)
+	}
+	applied, err := pgx.CollectRows(rows, pgx.RowTo[int])
+	if err != nil {
 		return fmt.Errorf("read the table of migrations: %w", err)
 	}
 	names, err := fs.Glob(migrations.Files, "*.sql")
 	if err != nil {
 		return fmt.Errorf("list migrations: %w", err)
 	}
-	slices.Sort(names)
-	if applied > len(names) {
-		return cronium.Errorf(cronium.CodeConflict,
-			"The database has migration %d and this program knows %d: it was used by a newer Cronium. Start that version or a later one.", applied, len(names))
+	todo, err := pending(names, applied)
+	if err != nil {
+		return err
 	}
-	for _, name := range names[applied:] {
+	for _, name := range todo {
 		if err := apply(ctx, conn, name); err != nil {
 			return err
 		}
@@ -69,10 +72,42 @@ func migrateOwn(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-func apply(ctx context.Context, conn *pgx.Conn, name string) error {
-	number, err := strconv.Atoi(strings.SplitN(name, "_", 2)[0])
+// pending are the migrations that a database does not have, in the order of
+// their numbers, also one that was written after others with larger numbers. A
+// database that has one of a newer program is refused.
+func pending(names []string, applied []int) ([]string, error) {
+	names = slices.Sorted(slices.Values(names))
+	var todo []string
+	newest := 0
+	for _, name := range names {
+		n, err := number(name)
+		if err != nil {
+			return nil, err
+		}
+		if newest = n; !slices.Contains(applied, n) {
+			todo = append(todo, name)
+		}
+	}
+	if last := slices.Max(append(applied, 0)); last > newest {
+		return nil, cronium.Errorf(cronium.CodeConflict,
+			"The database has migration %d and this program knows %d: it was used by a newer Cronium. Start that version or a later one.", last, newest)
+	}
+	return todo, nil
+}
+
+// number is the number of a migration's file.
+func number(name string) (int, error) {
+	n, err := strconv.Atoi(strings.SplitN(name, "_", 2)[0])
 	if err != nil {
-		return fmt.Errorf("migration %s has no number: %w", name, err)
+		return 0, fmt.Errorf("migration %s has no number: %w", name, err)
+	}
+	return n, nil
+}
+
+func apply(ctx context.Context, conn *pgx.Conn, name string) error {
+	n, err := number(name)
+	if err != nil {
+		return err
 	}
 	sql, err := migrations.Files.ReadFile(name)
 	if err != nil {
@@ -82,7 +117,7 @@ func apply(ctx context.Context, conn *pgx.Conn, name string) error {
 		if _, err := tx.Exec(ctx, string(sql)); err != nil {
 			return fmt.Errorf("apply migration %s: %w", name, err)
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO migrations (number, name) VALUES ($1, $2)`, number, name)
+		_, err := tx.Exec(ctx, `INSERT INTO migrations (number, name) VALUES ($1, $2)`, n, name)
 		return err
 	})
 }

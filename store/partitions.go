@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,8 @@ func makePartition(ctx context.Context, tx pgx.Tx, table string, from time.Time)
 }
 
 // Tidy makes coming partitions and removes what is too old to matter: rows of
-// long dead processes and idempotency keys older than a week.
+// long dead processes, idempotency keys older than a week, drafts that no job
+// names.
 func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	if err := s.MakePartitions(ctx, now); err != nil {
 		return err
@@ -76,5 +78,5 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	if _, err := s.worker.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`); err != nil {
 		return mapError(err, "remove old idempotency keys")
 	}
-	return s.dropOldProcesses(ctx)
+	return errors.Join(s.dropOldProcesses(ctx), s.dropDrafts(ctx))
 }

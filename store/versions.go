@@ -153,32 +153,6 @@ func savedSince(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int) erro
 		name, e.Version, note, when(at), base, e.Version)
 }
 
-// SaveDraft keeps content for a test run: under a number below zero, which the
-// history does not show.
-func (s *Store) SaveDraft(ctx context.Context, workspace, event cronium.ID, content cronium.Content, author Author) (*cronium.EventVersion, error) {
-	if err := validateVersion(&content, "").Err("The event"); err != nil {
-		return nil, err
-	}
-	var version *cronium.EventVersion
-	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		var e cronium.Event
-		if err := lockedEvent(ctx, tx, workspace, event, &e); err != nil {
-			return err
-		}
-		var lowest int
-		err := tx.QueryRow(ctx, `SELECT least(min(number), 0) FROM event_versions WHERE workspace_id = $1 AND event_id = $2`, workspace, event).Scan(&lowest)
-		if err != nil {
-			return err
-		}
-		version, err = insertVersion(ctx, tx, workspace, event, lowest-1, content, "", author)
-		return err
-	})
-	if err != nil {
-		return nil, mapError(err, "keep the test run's script")
-	}
-	return version, nil
-}
-
 // EventVersion finds one version with its content; a draft too.
 func (s *Store) EventVersion(ctx context.Context, workspace, event cronium.ID, number int) (*cronium.EventVersion, error) {
 	var v cronium.EventVersion

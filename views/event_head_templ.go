@@ -380,7 +380,7 @@ func (h EventHead) menu(f layout.Frame) templ.Component {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var18 string
-			templ_7745c5c3_Var18, templ_7745c5c3_Err = templruntime.NewAttributeExpression("The event " + h.Event.Name + " is deleted for good, with all its versions; its jobs are no longer shown. This cannot be undone.").Resolve(ctx)
+			templ_7745c5c3_Var18, templ_7745c5c3_Err = templruntime.NewAttributeExpression("The event " + h.Event.Name + " is deleted for good, with all its versions, its jobs and their output. This cannot be undone.").Resolve(ctx)
 			if templ_7745c5c3_Err != nil {
 				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/event_head.templ`, Line: 98, Col: 186}
 			}
