@@ -37,6 +37,7 @@ type Link struct {
 
 	conn  *grpc.ClientConn
 	agent proto.AgentClient
+	give  func() // back to whom it belongs; nil: Close ends the connection
 }
 
 // Connect speaks to the agent at the other end of stream. The stream belongs to
@@ -73,8 +74,27 @@ func Connect(ctx context.Context, stream net.Conn) (*Link, error) {
 // the same.
 func (l *Link) Alive() bool { return l.conn.GetState() == connectivity.Ready }
 
-// Close ends the link and its stream. What runs at the other end goes on.
-func (l *Link) Close() { l.conn.Close() }
+// Changed returns when the link may not be Alive any more, or the context ends.
+func (l *Link) Changed(ctx context.Context) { l.conn.WaitForStateChange(ctx, connectivity.Ready) }
+
+// Client is for calls other than those of an execution. It is good until Close.
+func (l *Link) Client() proto.AgentClient { return l.agent }
+
+// Share gives a link over the same connection for one of several users: its
+// Close calls give, once, and the connection stays.
+func (l *Link) Share(give func()) *Link {
+	return &Link{Info: l.Info, conn: l.conn, agent: l.agent, give: sync.OnceFunc(give)}
+}
+
+// Close ends the link and its stream, or gives a shared one back. What runs at
+// the other end goes on.
+func (l *Link) Close() {
+	if l.give != nil {
+		l.give()
+		return
+	}
+	l.conn.Close()
+}
 
 // dialOnce gives the stream to gRPC's first dial and refuses every other.
 func dialOnce(stream net.Conn) func(context.Context, string) (net.Conn, error) {
@@ -98,9 +118,17 @@ type linked interface {
 	TakeLink() *Link
 }
 
-// link gives a link to the place's agent: the one made ahead or a new one.
-// instance, when not empty, is whom the agent must be; another one has lost
-// what ran there, so the answer is ErrGone.
+// sharing is a Place whose agent has many executions and one connection for all
+// of them.
+type sharing interface {
+	// Link gives a link whose Close only gives it back (Link.Share). It fails
+	// as Dial does.
+	Link(ctx context.Context) (*Link, error)
+}
+
+// link gives a link to the place's agent: the one made ahead, the shared one or
+// a new one. instance, when not empty, is whom the agent must be; another one
+// has lost what ran there, so the answer is ErrGone.
 func link(ctx context.Context, place Place, instance string) (*Link, error) {
 	if p, ok := place.(linked); ok {
 		if instance == "" {
@@ -110,11 +138,7 @@ func link(ctx context.Context, place Place, instance string) (*Link, error) {
 			return l, nil
 		}
 	}
-	stream, err := place.Dial(ctx)
-	if err != nil {
-		return nil, err
-	}
-	l, err := Connect(ctx, stream)
+	l, err := open(ctx, place)
 	if err != nil {
 		return nil, err
 	}
@@ -123,6 +147,17 @@ func link(ctx context.Context, place Place, instance string) (*Link, error) {
 		return nil, fmt.Errorf("%w: another agent answers there now", ErrGone)
 	}
 	return l, nil
+}
+
+func open(ctx context.Context, place Place) (*Link, error) {
+	if p, ok := place.(sharing); ok {
+		return p.Link(ctx)
+	}
+	stream, err := place.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return Connect(ctx, stream)
 }
 
 // Forget lets the agent remove a finished execution from its spool. A place
