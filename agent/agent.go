@@ -57,6 +57,7 @@ type Agent struct {
 	spool  *spool.Spool
 	blobs  *blob.Cache
 	host   *process.Host
+	shells shells
 
 	running sync.WaitGroup // the goroutines of executions
 
@@ -123,6 +124,7 @@ func checkWork(work string) error {
 func (a *Agent) Stop(ctx context.Context) {
 	a.mu.Lock()
 	a.stopping = true
+	a.shells.stop()
 	for _, e := range a.executions {
 		e.stopFor(stopShutdown)
 	}
@@ -150,8 +152,11 @@ func (a *Agent) Close() error {
 	return a.spool.Close()
 }
 
-// Busy tells whether a script runs.
+// Busy tells whether a script or a terminal runs.
 func (a *Agent) Busy() bool {
+	if a.shells.count() > 0 {
+		return true
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, e := range a.executions {

@@ -75,7 +75,7 @@ func refusal(err error) error {
 	switch {
 	case status.Code(err) != codes.Unknown:
 		return err
-	case errors.Is(err, manifest.ErrSignature), errors.Is(err, manifest.ErrTarget):
+	case errors.Is(err, manifest.ErrSignature), errors.Is(err, manifest.ErrTarget), errors.Is(err, manifest.ErrGrant):
 		code = codes.PermissionDenied
 	case errors.Is(err, manifest.ErrForm), errors.Is(err, blob.ErrContent):
 		code = codes.InvalidArgument

@@ -147,6 +147,9 @@ type Command struct {
 	// Stdout and Stderr are the ends that the process writes to. Its input is
 	// empty.
 	Stdout, Stderr *os.File
+	// Terminal, if not nil, takes the place of all three, and controls the
+	// session.
+	Terminal *os.File
 	// Mark is an entry of Env, "NAME=value", by which processes of this tree
 	// are known among those of others.
 	Mark string
@@ -158,13 +161,15 @@ func (h *Host) Start(c Command) (*Tree, error) {
 	oomBefore := oomKills()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	pid, err := syscall.ForkExec(c.Path, c.Args, &syscall.ProcAttr{
-		Dir: c.Dir,
-		Env: c.Env,
-		// Fd would make the files blocking; these already are.
-		Files: []uintptr{h.null.Fd(), c.Stdout.Fd(), c.Stderr.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	// Fd would make the files blocking; these already are.
+	if c.Terminal != nil {
+		attr.Files = []uintptr{c.Terminal.Fd(), c.Terminal.Fd(), c.Terminal.Fd()}
+		attr.Sys.Setctty = true
+	} else {
+		attr.Files = []uintptr{h.null.Fd(), c.Stdout.Fd(), c.Stderr.Fd()}
+	}
+	pid, err := syscall.ForkExec(c.Path, c.Args, attr)
 	if err != nil {
 		return nil, err
 	}
