@@ -26,7 +26,15 @@ func (h *Handlers) eventsRoutes() []Route {
 
 // eventsPage is the list of events.
 func (h *Handlers) eventsPage(w http.ResponseWriter, r *http.Request) error {
-	query := r.URL.Query()
+	page, err := h.eventsList(r, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	return h.render(w, r, http.StatusOK, page.Page())
+}
+
+// eventsList is the page of the list that a query asks for.
+func (h *Handlers) eventsList(r *http.Request, query url.Values) (views.Events, error) {
 	page := views.Events{Query: query.Get("q"), Sort: query.Get("sort"), Now: time.Now()}
 	filter, problems := eventFilter(page.Query)
 	page.Problems, filter.Limit = problems, pageRows+1
@@ -38,25 +46,21 @@ func (h *Handlers) eventsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	var err error
 	if page.Frame, err = h.counted(r, "Events", layout.NavEvents); err != nil {
-		return err
+		return page, err
 	}
 	page.Live = "/live?topics=jobs,events"
 	rows, err := h.Store.Events(r.Context(), principal(r).WorkspaceID, filter)
 	if err != nil {
-		return err
+		return page, err
 	}
 	if len(rows) > pageRows {
 		rows = rows[:pageRows]
-		cursor, err := json.Marshal(rows[pageRows-1].Cursor())
-		if err != nil {
-			return err
-		}
-		page.Next = base64.RawURLEncoding.EncodeToString(cursor)
+		page.Next = encodeCursor(rows[pageRows-1].Cursor())
 	}
 	for _, row := range rows {
 		page.Rows = append(page.Rows, eventRow(row))
 	}
-	return h.render(w, r, http.StatusOK, page.Page())
+	return page, nil
 }
 
 // eventsCursor is where a page begins. An address that was cut short begins at
@@ -131,7 +135,12 @@ func (h *Handlers) eventsBulk(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	status, known := map[string]cronium.EventStatus{"activate": cronium.EventActive, "pause": cronium.EventPaused, "archive": cronium.EventArchived}[r.PostForm.Get("act")]
+	act, known := map[string]struct {
+		did    string
+		status cronium.EventStatus
+	}{
+		"activate": {"activated", cronium.EventActive}, "pause": {"paused", cronium.EventPaused}, "archive": {"archived", cronium.EventArchived},
+	}[r.PostForm.Get("act")]
 	if !known {
 		return cronium.Errorf(cronium.CodeInvalid, "Choose what to do with the selected events: activate, pause or archive them.")
 	}
@@ -139,13 +148,27 @@ func (h *Handlers) eventsBulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if _, err := h.Store.SetEventStatus(r.Context(), principal(r).WorkspaceID, id, status); err != nil {
-			return err
+	workspace := principal(r).WorkspaceID
+	bulk, status := h.each(r, ids, act.did, func(id cronium.ID) error {
+		_, err := h.Store.SetEventStatus(r.Context(), workspace, id, act.status)
+		return err
+	}, func(id cronium.ID) (string, error) {
+		e, err := h.Store.Event(r.Context(), workspace, id)
+		if err != nil {
+			return "", err
 		}
-	}
+		return e.Name, nil
+	})
 	h.eventsMoved(r)
-	return redirect(w, r, backToList(r, "/events"))
+	if len(bulk.Refused) == 0 {
+		return redirect(w, r, backToList(r, "/events"))
+	}
+	page, err := h.eventsList(r, url.Values{"q": r.PostForm["q"]})
+	if err != nil {
+		return err
+	}
+	page.Bulk = bulk
+	return h.render(w, r, status, page.Page())
 }
 
 // withQuery is a path with those parameters that have a value.

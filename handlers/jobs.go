@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 
 	"cronium.dev/cronium"
@@ -15,8 +16,6 @@ const (
 	pageRows = 50
 	// mostNew is up to where jobs that came meanwhile are counted.
 	mostNew = 100
-	// mostSelected is how many rows may be acted on at once.
-	mostSelected = 200
 )
 
 func (h *Handlers) jobRoutes() []Route {
@@ -32,15 +31,27 @@ func (h *Handlers) jobRoutes() []Route {
 // jobsPage is the list of jobs; with ?part=fresh, what has changed in it.
 func (h *Handlers) jobsPage(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
+	if query.Get("part") == "fresh" {
+		page := views.Jobs{Query: query.Get("q"), Now: time.Now()}
+		var filter store.JobFilter
+		filter, page.Problems = jobFilter(page.Query, page.Now)
+		return h.jobsFresh(w, r, page, filter)
+	}
+	page, err := h.jobsList(r, query)
+	if err != nil {
+		return err
+	}
+	return h.render(w, r, http.StatusOK, page.Page())
+}
+
+// jobsList is the page of the list that a query asks for.
+func (h *Handlers) jobsList(r *http.Request, query url.Values) (views.Jobs, error) {
 	page := views.Jobs{Query: query.Get("q"), Now: time.Now()}
 	filter, problems := jobFilter(page.Query, page.Now)
 	page.Problems = problems
-	if query.Get("part") == "fresh" {
-		return h.jobsFresh(w, r, page, filter)
-	}
 	var err error
 	if page.Frame, err = h.counted(r, "Jobs", layout.NavJobs); err != nil {
-		return err
+		return page, err
 	}
 	page.Live = "/live?topics=jobs"
 	filter.Limit = pageRows + 1
@@ -49,14 +60,14 @@ func (h *Handlers) jobsPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	rows, err := h.Store.Jobs(r.Context(), principal(r).WorkspaceID, filter)
 	if err != nil {
-		return err
+		return page, err
 	}
 	page.Rows, page.Older = firstRows(rows)
 	page.Top = cronium.IDFloor(page.Now)
 	if len(rows) > 0 {
 		page.Top = rows[0].ID
 	}
-	return h.render(w, r, http.StatusOK, page.Page())
+	return page, nil
 }
 
 // firstRows are the rows of one page, and where the next begins if one more
@@ -112,41 +123,38 @@ func (h *Handlers) jobsBulk(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		switch r.PostForm.Get("act") {
-		case "cancel":
-			err = h.Engine.Cancel(r.Context(), principal(r).WorkspaceID, id, principal(r).DisplayName())
-		case "rerun":
-			_, err = h.runAgain(r, id, nil)
-		default:
-			err = cronium.Errorf(cronium.CodeInvalid, "Choose what to do with the selected jobs: cancel them or run them again.")
+	workspace := principal(r).WorkspaceID
+	var did string
+	var do func(cronium.ID) error
+	switch r.PostForm.Get("act") {
+	case "cancel":
+		did, do = "cancelled", func(id cronium.ID) error {
+			return h.Engine.Cancel(r.Context(), workspace, id, principal(r).DisplayName())
 		}
-		if err != nil {
+	case "rerun":
+		did, do = "started again", func(id cronium.ID) error {
+			_, err := h.runAgain(r, id, nil)
 			return err
 		}
+	default:
+		return cronium.Errorf(cronium.CodeInvalid, "Choose what to do with the selected jobs: cancel them or run them again.")
 	}
-	return redirect(w, r, backToList(r, "/jobs"))
-}
-
-// selected are the ids of the rows that were chosen in a list.
-func selected(r *http.Request, name string) ([]cronium.ID, error) {
-	var ids []cronium.ID
-	for _, s := range r.PostForm[name] {
-		id, ok := cronium.ParseID(s)
-		if !ok {
-			return nil, cronium.ErrNotFound
+	bulk, status := h.each(r, ids, did, do, func(id cronium.ID) (string, error) {
+		job, err := h.Store.Job(r.Context(), workspace, id)
+		if err != nil {
+			return "", err
 		}
-		ids = append(ids, id)
+		return job.EventName + " " + cronium.ShortID(id), nil
+	})
+	if len(bulk.Refused) == 0 {
+		return redirect(w, r, backToList(r, "/jobs"))
 	}
-	if len(ids) == 0 || len(ids) > mostSelected {
-		return nil, cronium.Errorf(cronium.CodeInvalid, "Select 1 to %d rows first.", mostSelected)
+	page, err := h.jobsList(r, url.Values{"q": r.PostForm["q"]})
+	if err != nil {
+		return err
 	}
-	return ids, nil
-}
-
-// backToList is the list that a form of selected rows stood in.
-func backToList(r *http.Request, path string) string {
-	return withQuery(path, "q", r.PostForm.Get("q"), "done", "bulk")
+	page.Bulk = bulk
+	return h.render(w, r, status, page.Page())
 }
 
 // runAgain starts a job like an earlier one; input nil means the same.

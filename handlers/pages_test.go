@@ -178,6 +178,27 @@ func TestSelectedRowsAreActedOnTogether(t *testing.T) {
 	b.post("/jobs/bulk", url.Values{"act": {"cancel"}, "job": {cronium.NewID().String()}}).want(t, http.StatusNotFound)
 }
 
+func TestARefusedRowDoesNotKeepTheOthersFromBeingChanged(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.signedIn(t, "mira@example.com")
+	first, twin := makeEvent(t, b, "First <b>"), makeEvent(t, b, "Twin")
+	b.post(twin+"/status", url.Values{"status": {"ARCHIVED"}}).want(t, http.StatusSeeOther)
+	makeEvent(t, b, "twin")
+	last := makeEvent(t, b, "Last")
+	id := func(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
+	res := b.post("/events/bulk", url.Values{"act": {"activate"}, "event": {id(first), id(twin), cronium.NewID().String(), id(last)}, "q": {"type:python"}})
+	res.want(t, http.StatusOK, "2 activated, 2 could not be:", "<li>Twin: There is already an event named", "There is nothing here", `value="type:python"`)
+	b.get("/events?q=status:active").want(t, http.StatusOK, ">First &lt;b&gt;<", ">Last<")
+	b.post("/events/bulk", url.Values{"act": {"activate"}, "event": {id(twin)}}).want(t, http.StatusConflict, "0 activated, 1 could not be:")
+
+	run := b.post(first+"/run", url.Values{}).Header.Get("Location")
+	b.post(first+"/status", url.Values{"status": {"PAUSED"}}).want(t, http.StatusSeeOther)
+	other := b.post(last+"/run", url.Values{}).Header.Get("Location")
+	res = b.post("/jobs/bulk", url.Values{"act": {"rerun"}, "job": {id(run), id(other)}})
+	res.want(t, http.StatusOK, "1 started again, 1 could not be:", "First &lt;b&gt; ", "is paused")
+}
+
 func TestAViewerSeesEverythingAndIsOfferedNothing(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

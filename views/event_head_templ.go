@@ -382,7 +382,7 @@ func (h EventHead) menu(f layout.Frame) templ.Component {
 			var templ_7745c5c3_Var18 string
 			templ_7745c5c3_Var18, templ_7745c5c3_Err = templruntime.NewAttributeExpression("The event " + h.Event.Name + " is deleted for good, with all its versions, its jobs and their output. This cannot be undone.").Resolve(ctx)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/event_head.templ`, Line: 98, Col: 186}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/event_head.templ`, Line: 98, Col: 183}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var18)
 			if templ_7745c5c3_Err != nil {
