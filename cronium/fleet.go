@@ -1,6 +1,10 @@
 package cronium
 
-import "time"
+import (
+	"regexp"
+	"slices"
+	"time"
+)
 
 // Fleet says on which servers an event runs, and in what order. It is used when
 // the content's target is TargetServers.
@@ -10,11 +14,59 @@ type Fleet struct {
 	Strategy       Strategy `json:"strategy"`                  // in what order
 	Parallel       int      `json:"parallel,omitempty"`        // PARALLEL: at once; ROLLING: hosts in a batch; 1 to 10,000
 	PauseSeconds   int      `json:"pause_seconds,omitempty"`   // ROLLING: between batches, 0 to 86,400
-	MaxFailures    int      `json:"max_failures,omitempty"`    // ROLLING, PARALLEL: more than so many failed targets stop the rest; see FailuresPercent
+	MaxFailures    int      `json:"max_failures,omitempty"`    // ROLLING, PARALLEL: more than so many failed targets stop the rest
 	FailureUnit    string   `json:"failure_unit,omitempty"`    // "count" or "percent" of all targets; "" = no threshold
 	Offline        Offline  `json:"offline"`                   // what becomes of a target that cannot be reached
 	OfflineSeconds int      `json:"offline_seconds,omitempty"` // WAIT: how long, 1 to 604,800
 	RunAs          string   `json:"run_as,omitempty"`          // user on the target; "" = the login
+}
+
+// The units of MaxFailures.
+const (
+	FailureCount   = "count"
+	FailurePercent = "percent" // of all targets
+)
+
+// MaxTargets is how many servers one job may run on.
+const MaxTargets = 10_000
+
+var loginName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}\$?$`)
+
+// Validate checks what a version or a run says. Fields are those of the API, in
+// "on".
+func (f *Fleet) Validate() Problems {
+	var p Problems
+	f.validateChoice(&p)
+	p.Add(slices.Contains(Strategies, f.Strategy), "on.strategy", "must be ALL, PARALLEL, ROLLING, ANY or FIRST")
+	p.Add(f.Parallel >= 0 && f.Parallel <= MaxTargets, "on.parallel", "must be between 1 and 10,000")
+	if f.Strategy == StrategyParallel || f.Strategy == StrategyRolling {
+		p.Add(f.Parallel >= 1, "on.parallel", "must say on how many servers it runs at once, from 1")
+	}
+	p.Add(f.PauseSeconds >= 0 && f.PauseSeconds <= 86400, "on.pause_seconds", "must be between 0 and 86,400 (a day)")
+	p.Add(slices.Contains([]string{"", FailureCount, FailurePercent}, f.FailureUnit), "on.failure_unit", "must be count or percent, or empty for no threshold")
+	most := MaxTargets
+	if f.FailureUnit == FailurePercent {
+		most = 100
+	}
+	p.Add(f.MaxFailures >= 0 && f.MaxFailures <= most, "on.max_failures", "must be between 0 and %d", most)
+	p.Add(slices.Contains(OfflinePolicies, f.Offline), "on.offline", "must be WAIT, SKIP or FAIL")
+	p.Add(f.OfflineSeconds >= 0 && f.OfflineSeconds <= 604800, "on.offline_seconds", "must be between 1 and 604,800 (a week)")
+	if f.Offline == OfflineWait {
+		p.Add(f.OfflineSeconds >= 1, "on.offline_seconds", "must say how long a server is waited for, from 1 second")
+	}
+	p.Add(f.RunAs == "" || loginName.MatchString(f.RunAs), "on.run_as", "must be a user's name like deploy, or empty for the server's own")
+	return p
+}
+
+func (f *Fleet) validateChoice(p *Problems) {
+	p.Add(len(f.Servers) > 0 || f.Selector != "", "on.servers", "must name servers, unless on.selector chooses them")
+	p.Add(len(f.Servers) == 0 || f.Selector == "", "on.selector", "must be empty when servers are named one by one")
+	p.Add(len(f.Servers) <= MaxTargets, "on.servers", "must be at most 10,000")
+	seen := make(map[ID]bool, len(f.Servers))
+	for _, id := range f.Servers {
+		p.Add(!seen[id], "on.servers", "names a server twice")
+		seen[id] = true
+	}
 }
 
 // Strategy is the order in which the targets of a job run.

@@ -47,7 +47,8 @@ func (c *Content) Validate() Problems {
 	p.Add(len(c.Input) == 0 || json.Valid(c.Input) && utf8.Valid(c.Input), "input", "must be JSON, like {\"customer\": 7}")
 	p.Add(len(c.InputSchema) <= MaxSchemaBytes, "input_schema", "must be at most 64 KiB")
 	p.Add(len(c.InputSchema) == 0 || json.Valid(c.InputSchema) && utf8.Valid(c.InputSchema), "input_schema", "must be a JSON Schema, like {\"type\": \"object\"}")
-	p.Add(c.Target == TargetContainer || c.Target == TargetProcess, "target", "must be container or process")
+	p.Add(c.Target == TargetContainer || c.Target == TargetProcess || c.Target == TargetServers, "target", "must be container, process or servers")
+	c.validateFleet(&p)
 	p.Add(c.Image == "" || len(c.Image) <= 255 && imageName.MatchString(c.Image), "image",
 		"must be an image reference like python:3.12-slim, or empty for the runtime image")
 	p.Add(slices.Contains(Networks, c.Network), "network", "must be none, internet or full")
@@ -56,6 +57,17 @@ func (c *Content) Validate() Problems {
 	c.Limits.validate(&p)
 	c.Retry.validate(&p)
 	return p
+}
+
+func (c *Content) validateFleet(p *Problems) {
+	switch {
+	case c.Target == TargetServers && c.On != nil:
+		*p = append(*p, c.On.Validate()...)
+	case c.Target == TargetServers:
+		p.Add(false, "on", "must say on which servers it runs")
+	default:
+		p.Add(c.On == nil, "on", "is for the target servers alone")
+	}
 }
 
 func (c *Content) validateFiles(p *Problems) {
