@@ -41,9 +41,10 @@ type Link struct {
 }
 
 // Connect speaks to the agent at the other end of stream. The stream belongs to
-// the link afterwards, and is closed when Connect fails.
-func Connect(ctx context.Context, stream net.Conn) (*Link, error) {
-	conn, err := grpc.NewClient("passthrough:///agent",
+// the link afterwards, and is closed when Connect fails. options come after our
+// own and so count before them.
+func Connect(ctx context.Context, stream net.Conn, options ...grpc.DialOption) (*Link, error) {
+	conn, err := grpc.NewClient("passthrough:///agent", append([]grpc.DialOption{
 		grpc.WithContextDialer(dialOnce(stream)),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithNoProxy(),
@@ -53,7 +54,7 @@ func Connect(ctx context.Context, stream net.Conn) (*Link, error) {
 		grpc.WithStaticStreamWindowSize(windowBytes),
 		grpc.WithStaticConnWindowSize(2*windowBytes),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
-	)
+	}, options...)...)
 	if err != nil {
 		stream.Close()
 		return nil, fmt.Errorf("make a client for the agent: %w", err)

@@ -21,3 +21,7 @@ func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspac
 // CancelTopic is for server processes alone: cancel was asked for some job and
 // stands in the database.
 const CancelTopic Topic = "cancel"
+
+// AgentsTopic is for server processes alone: the keys of installed agents have
+// changed, so whoever holds connections looks which may stay.
+const AgentsTopic Topic = "agents"

@@ -102,6 +102,7 @@ CREATE TABLE agent_codes (
     name         text NOT NULL DEFAULT '', -- of the server to be; "" = the machine's own
     tags         jsonb NOT NULL DEFAULT '{}',
     environment  text NOT NULL DEFAULT '',
+    server_id    uuid REFERENCES servers ON DELETE CASCADE, -- for an agent of a server that exists already
     uses         integer NOT NULL DEFAULT 1, -- left
     created_by   text NOT NULL,
     created_at   timestamptz NOT NULL DEFAULT now(),
@@ -160,18 +161,21 @@ CREATE TABLE terminals (
     server_id    uuid, -- NULL: a container of an event's image
     event_id     uuid,
     target       text NOT NULL, -- the name of either, as it was
+    target_ref   text NOT NULL DEFAULT '', -- the container
     user_id      uuid NOT NULL,
     user_name    text NOT NULL,
     address      text NOT NULL DEFAULT '', -- of the browser
     started_at   timestamptz NOT NULL DEFAULT now(),
+    seen_at      timestamptz NOT NULL DEFAULT now(), -- when somebody was last connected to it
     ended_at     timestamptz,
     ending       text NOT NULL DEFAULT '', -- how it ended, for a person
-    bytes        bigint NOT NULL DEFAULT 0,
+    bytes        bigint NOT NULL DEFAULT 0, -- of the shell's output, recorded so far: the only offset at which more may be added
     width        integer NOT NULL DEFAULT 80,
     height       integer NOT NULL DEFAULT 24
 );
 CREATE INDEX terminals_by_workspace ON terminals (workspace_id, id DESC);
 CREATE INDEX terminals_by_server ON terminals (server_id, id DESC);
+CREATE INDEX terminals_open ON terminals (seen_at) WHERE ended_at IS NULL;
 
 CREATE TABLE terminal_parts (
     terminal_id  uuid NOT NULL REFERENCES terminals ON DELETE CASCADE,

@@ -288,6 +288,8 @@ type InfoResponse struct {
 	Arch          string                 `protobuf:"bytes,6,opt,name=arch,proto3" json:"arch,omitempty"`
 	Hostname      string                 `protobuf:"bytes,7,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	Interpreters  []*Interpreter         `protobuf:"bytes,8,rep,name=interpreters,proto3" json:"interpreters,omitempty"`
+	Draining      bool                   `protobuf:"varint,9,opt,name=draining,proto3" json:"draining,omitempty"` // it starts nothing new: another version has taken its place
+	Others        []string               `protobuf:"bytes,10,rep,name=others,proto3" json:"others,omitempty"`     // instances of agents beside it that still have executions and connect on their own
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,6 +376,20 @@ func (x *InfoResponse) GetHostname() string {
 func (x *InfoResponse) GetInterpreters() []*Interpreter {
 	if x != nil {
 		return x.Interpreters
+	}
+	return nil
+}
+
+func (x *InfoResponse) GetDraining() bool {
+	if x != nil {
+		return x.Draining
+	}
+	return false
+}
+
+func (x *InfoResponse) GetOthers() []string {
+	if x != nil {
+		return x.Others
 	}
 	return nil
 }
@@ -3741,7 +3757,7 @@ var File_agent_proto_agent_proto protoreflect.FileDescriptor
 const file_agent_proto_agent_proto_rawDesc = "" +
 	"\n" +
 	"\x17agent/proto/agent.proto\x12\x10cronium.agent.v1\"\r\n" +
-	"\vInfoRequest\"\xfb\x01\n" +
+	"\vInfoRequest\"\xaf\x02\n" +
 	"\fInfoResponse\x12\x1a\n" +
 	"\bprotocol\x18\x01 \x01(\rR\bprotocol\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\tR\aversion\x12\x1a\n" +
@@ -3750,7 +3766,10 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x02os\x18\x05 \x01(\tR\x02os\x12\x12\n" +
 	"\x04arch\x18\x06 \x01(\tR\x04arch\x12\x1a\n" +
 	"\bhostname\x18\a \x01(\tR\bhostname\x12A\n" +
-	"\finterpreters\x18\b \x03(\v2\x1d.cronium.agent.v1.InterpreterR\finterpreters\"5\n" +
+	"\finterpreters\x18\b \x03(\v2\x1d.cronium.agent.v1.InterpreterR\finterpreters\x12\x1a\n" +
+	"\bdraining\x18\t \x01(\bR\bdraining\x12\x16\n" +
+	"\x06others\x18\n" +
+	" \x03(\tR\x06others\"5\n" +
 	"\vInterpreter\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\tR\x04path\"\xf5\x03\n" +

@@ -38,7 +38,7 @@ var layers = map[string][]string{
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
 	"tools":       {"cronium", "secrets"},
-	"executor":    {"cronium", "agent/proto", "agent/manifest", "secrets"},
+	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
 	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "jobs", "views", "static", "output", "diff"},

@@ -1,0 +1,73 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"cronium.dev/cronium"
+)
+
+// AgentGrace is how long an installed agent may be without a connection before
+// its server is OFFLINE: a line that was cut comes back within seconds.
+const AgentGrace = 12 * time.Second
+
+// AgentConnected notes that a process holds the connection of an agent, and
+// with which key it came. Keys older than that one count no more.
+func (s *Store) AgentConnected(ctx context.Context, process, server cronium.ID, publicKey []byte, address string, m cronium.Machine) error {
+	m = m.Bounded()
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `
+			UPDATE server_states SET holder = $2, state = 'ONLINE', error = '', seen_at = now(),
+				since = CASE WHEN state = 'ONLINE' THEN since ELSE now() END,
+				address = $3, os = $4, arch = $5, agent_version = $6
+			WHERE server_id = $1`, server, process, address, m.OS, m.Arch, m.Version)
+		if err != nil {
+			return err
+		}
+		var made time.Time
+		if err := tx.QueryRow(ctx, `UPDATE agent_keys SET used_at = now() WHERE public_key = $1 RETURNING created_at`, publicKey).Scan(&made); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `UPDATE agent_keys SET expires_at = now()
+			WHERE server_id = $1 AND created_at < $2 AND public_key <> $3 AND expires_at IS NULL AND revoked_at IS NULL`, server, made, publicKey)
+		return err
+	})
+	return mapError(err, "note the connection of an agent")
+}
+
+// AgentsHeld notes that the process still holds the connections of the agents.
+// An agent that another process holds now stays that one's.
+func (s *Store) AgentsHeld(ctx context.Context, process cronium.ID, servers []cronium.ID) error {
+	_, err := s.worker.Exec(ctx, `
+		UPDATE server_states SET seen_at = now(), holder = $1, state = 'ONLINE', error = '',
+			since = CASE WHEN state = 'ONLINE' THEN since ELSE now() END
+		WHERE server_id = ANY($2) AND (holder IS NULL OR holder = $1)`, process, servers)
+	return mapError(err, "note the connections of agents")
+}
+
+// AgentGone notes that the process holds the agent's connection no more. The
+// server is OFFLINE only when no process has it for AgentGrace.
+func (s *Store) AgentGone(ctx context.Context, process, server cronium.ID) error {
+	_, err := s.worker.Exec(ctx, `UPDATE server_states SET holder = NULL WHERE server_id = $1 AND holder = $2`, server, process)
+	return mapError(err, "note the end of an agent's connection")
+}
+
+// OfflineAgents marks the servers whose agents nobody has heard of for
+// AgentGrace, and gives the workspaces that have such.
+func (s *Store) OfflineAgents(ctx context.Context) ([]cronium.ID, error) {
+	rows, err := s.worker.Query(ctx, `
+		WITH lost AS (
+			UPDATE server_states st SET state = 'OFFLINE', since = now(), holder = NULL,
+				error = 'Its agent is not connected. Is the machine on, and can it reach this server?'
+			FROM servers s WHERE s.id = st.server_id AND s.kind = 'agent' AND st.state = 'ONLINE'
+			  AND st.seen_at < now() - $1::interval
+			RETURNING st.workspace_id)
+		SELECT DISTINCT workspace_id FROM lost`, AgentGrace)
+	if err != nil {
+		return nil, mapError(err, "look for agents that are gone")
+	}
+	workspaces, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	return workspaces, mapError(err, "look for agents that are gone")
+}
