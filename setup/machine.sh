@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes this machine ready: packages, front-end files, container engine,
-# runtime image. What is there is left alone, so running it again takes a
+# runtime image, for tests the image of SSH hosts. What is there is left alone, so running it again takes a
 # moment.
 #
 #   machine.sh run              to build and run Cronium
@@ -15,6 +15,8 @@ shift
 ./frontend.sh
 if [ $# = 0 ]; then
 	./engine.sh start
-	exec ./image.sh
+	./image.sh
+	[ "$purpose" != test ] || ./sshhost.sh
+	exit
 fi
-exec ./engine.sh with sh -c './image.sh && cd .. && exec "$@"' sh "$@"
+exec ./engine.sh with sh -c './image.sh && ./sshhost.sh && cd .. && exec "$@"' sh "$@"
