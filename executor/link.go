@@ -52,7 +52,7 @@ func Connect(ctx context.Context, stream net.Conn, options ...grpc.DialOption) (
 		grpc.WithDisableRetry(),
 		grpc.WithIdleTimeout(0), // the stream cannot be had again
 		grpc.WithStaticStreamWindowSize(windowBytes),
-		grpc.WithStaticConnWindowSize(2*windowBytes),
+		grpc.WithStaticConnWindowSize(2 * windowBytes),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingEvery, Timeout: pingTimeout}),
 	}, options...)...)
 	if err != nil {
