@@ -71,7 +71,7 @@ func (h *Handlers) apiRoutes() []Route {
 		},
 		Formats:       map[string]huma.Format{"application/json": jsonFormat(), "json": jsonFormat()},
 		DefaultFormat: "application/json",
-		Transformers:  []huma.Transformer{problemOfInput},
+		Transformers:  []huma.Transformer{a.problemOfInput},
 		// A filter that is misspelt would otherwise find everything.
 		RejectUnknownQueryParameters: true,
 	}
@@ -82,6 +82,8 @@ func (h *Handlers) apiRoutes() []Route {
 	a.jobOperations()
 	a.executionOperations()
 	a.accountOperations()
+	a.sessionOperations()
+	a.peopleOperations()
 	a.documentOperations()
 	return a.table.routes
 }
@@ -92,14 +94,15 @@ func schemaName(t reflect.Type, hint string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, "Api"), "API")
 }
 
-// jsonFormat is JSON with a bound on its depth.
+// jsonFormat is JSON with a bound on its depth, whose errors say what would be
+// right.
 func jsonFormat() huma.Format {
 	format := huma.DefaultJSONFormat
 	format.Unmarshal = func(data []byte, v any) error {
 		if depth(data) > maxJSONDepth {
 			return fmt.Errorf("must be nested at most %d deep", maxJSONDepth)
 		}
-		return json.Unmarshal(data, v)
+		return jsonProblem(json.Unmarshal(data, v))
 	}
 	return format
 }
@@ -142,7 +145,7 @@ func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, er
 	}
 	if o.permission != cronium.PermissionPublic {
 		op.Security = []map[string][]string{{"session": {}}}
-		if o.permission != cronium.PermissionToken {
+		if cronium.ScopeFor(o.permission) != "" {
 			op.Security = append(op.Security, map[string][]string{"token": {}})
 		}
 	}
@@ -186,42 +189,6 @@ func (a *api) failed(ctx context.Context, op *huma.Operation, err error) error {
 		return huma.ErrorWithHeaders(&apiError{p}, http.Header{"Retry-After": {retryAfter(e.Wait)}})
 	}
 	return &apiError{p}
-}
-
-// problemOfInput makes what huma says of an input that does not fit its type
-// into a problem like any other. What was sent is not sent back: it may hold a
-// secret.
-func problemOfInput(ctx huma.Context, _ string, v any) (any, error) {
-	model, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
-	}
-	status := model.Status
-	if status == http.StatusBadRequest {
-		status = http.StatusUnprocessableEntity // as inputStatus does
-	}
-	p := problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: string(cronium.CodeInvalid)}
-	if info, ok := ctx.Context().Value(requestKey{}).(*request); ok {
-		p.RequestID = info.id
-	}
-	p.Detail = "The request was not accepted."
-	switch model.Status {
-	case http.StatusRequestEntityTooLarge:
-		p.Code, p.Detail = "too_large", "What was sent is larger than this address takes."
-	case http.StatusUnsupportedMediaType:
-		p.Detail = "The body must be JSON, sent with Content-Type: application/json."
-		return &apiError{p}, nil
-	case http.StatusBadRequest:
-		p.Detail = "The body must be a JSON object, as the OpenAPI document describes it."
-	}
-	for _, e := range model.Errors {
-		_, field, found := strings.Cut(e.Location, ".")
-		if !found {
-			field = e.Location
-		}
-		p.Fields = append(p.Fields, cronium.FieldError{Field: field, Message: e.Message})
-	}
-	return &apiError{p}, nil
 }
 
 // raw is JSON as it was sent, or nil for null and for nothing.

@@ -34,9 +34,7 @@ func (c contentInput) over(t cronium.EventType) (cronium.Content, error) {
 	content.Files, content.Entry = nil, ""
 	if sent := raw(json.RawMessage(c)); sent != nil {
 		if err := json.Unmarshal(sent, &content); err != nil {
-			var problems cronium.Problems
-			problems.Add(false, "content", "does not have the form of a content: %v", err)
-			return content, problems.Err("The event")
+			return content, cronium.Problems{contentProblem(err)}.Err("The event")
 		}
 	}
 	if content.Files == nil {
