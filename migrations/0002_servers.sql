@@ -19,9 +19,10 @@ CREATE TABLE credentials (
     data_key     integer NOT NULL, -- version
     sealed       bytea NOT NULL,   -- AES-256-GCM, bound to the workspace and the id
     hint         text NOT NULL DEFAULT '', -- what may be shown: a public key's type and fingerprint
-    updated_at   timestamptz NOT NULL DEFAULT now()
+    updated_at   timestamptz NOT NULL DEFAULT now(),
+    FOREIGN KEY (workspace_id, data_key) REFERENCES data_keys -- so that no key goes that seals something
 );
-CREATE INDEX credentials_by_workspace ON credentials (workspace_id);
+CREATE INDEX credentials_by_workspace ON credentials (workspace_id, data_key);
 
 CREATE TABLE servers (
     id             uuid PRIMARY KEY,
@@ -143,8 +144,11 @@ CREATE TABLE job_targets (
     reason       text NOT NULL DEFAULT '', -- why it waits, was skipped or failed, for a person
     attempts     integer NOT NULL DEFAULT 0,
     next_attempt timestamptz,
+    away_since   timestamptz, -- QUEUED: since when it could not be reached
     execution_id uuid, -- the latest
     exit_code    integer,
+    output       json, -- what the script gave to output()
+    condition    boolean, -- what it gave to setCondition()
     output_hash  bytea, -- SHA-256 of the latest execution's whole output: equal ones are shown together
     started_at   timestamptz,
     finished_at  timestamptz,
@@ -183,8 +187,10 @@ CREATE TABLE terminal_parts (
     number       integer NOT NULL, -- from 0
     data_key     integer NOT NULL,
     sealed       bytea NOT NULL,
-    PRIMARY KEY (terminal_id, number)
+    PRIMARY KEY (terminal_id, number),
+    FOREIGN KEY (workspace_id, data_key) REFERENCES data_keys
 );
+CREATE INDEX terminal_parts_by_key ON terminal_parts (workspace_id, data_key);
 
 DO $$
 DECLARE t text;
