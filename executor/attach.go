@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"cronium.dev/agent/proto"
+	"cronium.dev/cronium"
 )
 
 // signalTimeout bounds one try to have the script stopped; tries follow one
@@ -35,6 +36,7 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 	open := &proto.AttachOpen{ExecutionId: d.run.ExecutionID.String(), FromOffset: d.next}
 	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Open{Open: open}}) // Recv tells why it failed
 	received := newQueue()
+	d.told = false
 	helpers.Go(func() { receive(streamCtx, stream, received) })
 	helpers.Go(func() { d.stopWhenAsked(streamCtx, l) })
 
@@ -101,18 +103,30 @@ func (d *drive) deliver(ctx context.Context, stream attachStream, messages []*pr
 	return nil, d.store(ctx, stream, batch, end)
 }
 
+// maxRecord is how many bytes a record may have, by the protocol.
+const maxRecord = 32 << 10
+
+// errTooLong ends an execution whose agent is none of ours: the script may have
+// put itself in its place.
+var errTooLong = &cronium.Error{
+	Code:    cronium.CodeConflict,
+	Message: "The agent sent a piece of output that is longer than agents send, so it was not trusted any more and the run was given up. The script may have replaced it.",
+}
+
 // follow makes a record begin at offset: what was stored already is cut off
-// (nil: all of it). A gap cannot be mended, because the agent sends from where
-// it was asked to.
+// (nil: all of it, or it was empty). A gap cannot be mended, because the agent
+// sends from where it was asked to.
 func follow(o *proto.Output, offset uint64) (*proto.Output, error) {
-	last := o.GetOffset() + uint64(len(o.GetData()))
+	size := uint64(len(o.GetData()))
 	switch {
-	case o.GetOffset() == offset:
-		return o, nil
+	case size > maxRecord:
+		return nil, &endError{errTooLong}
 	case o.GetOffset() > offset:
 		return nil, fmt.Errorf("%w: its output from byte %d to %d is not there any more", ErrGone, offset, o.GetOffset())
-	case last <= offset:
+	case o.GetOffset()+size <= offset:
 		return nil, nil
+	case o.GetOffset() == offset:
+		return o, nil
 	}
 	return &proto.Output{
 		Offset: offset,
@@ -140,6 +154,10 @@ func (d *drive) store(ctx context.Context, stream attachStream, batch []*proto.O
 func (d *drive) notice(ctx context.Context, stream attachStream, m *proto.AttachResponse) error {
 	switch part := m.GetPart().(type) {
 	case *proto.AttachResponse_Started:
+		if d.told {
+			return nil // an agent says it once; each time would be a write
+		}
+		d.told = true
 		setup := time.Duration(part.Started.GetSetupUs()) * time.Microsecond
 		if err := d.sink.Started(ctx, setup); err != nil {
 			return &endError{fmt.Errorf("store the start: %w", err)}

@@ -114,6 +114,7 @@ type drive struct {
 	instance string // of the agent that answered first
 	next     uint64 // offset of the first byte that is not stored
 	progress bool   // this session got something from the agent
+	told     bool   // the sink knows from this stream that the script runs
 }
 
 // session follows the execution over one stream, until its end or the

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	protobuf "google.golang.org/protobuf/proto"
+
 	"cronium.dev/agent/proto"
 )
 
@@ -11,7 +13,7 @@ import (
 // Beyond it the agent is slowed, and through it the script.
 const queueBytes = 4 << 20
 
-// recordCost is what a received message takes beside its data.
+// recordCost is what a received message takes beside its bytes on the wire.
 const recordCost = 128
 
 // queue holds messages between the goroutine that receives them and the one
@@ -36,7 +38,7 @@ func (q *queue) put(ctx context.Context, m *proto.AttachResponse) error {
 		room := q.bytes < queueBytes
 		if room {
 			q.messages = append(q.messages, m)
-			q.bytes += recordCost + len(m.GetOutput().GetData())
+			q.bytes += recordCost + protobuf.Size(m)
 		}
 		q.mu.Unlock()
 		if room {

@@ -18,16 +18,32 @@ import (
 	"cronium.dev/store"
 )
 
+// cleanupTime is more than what an agent needs after the time limit: grace and
+// cleanup.
+const cleanupTime = 2 * time.Minute
+
+// maxOutput is how many bytes of JSON a script may give to output(): as many as
+// an agent takes.
+const maxOutput = 3 << 20
+
+// most is what is believed of a figure: bytes, or nanoseconds (about 36 years).
+const most = 1 << 60
+
+// microseconds is a time that an agent reports, which may be anything.
+func microseconds(us int64) time.Duration {
+	return time.Duration(min(max(us, 0), most/1000)) * time.Microsecond
+}
+
 // ended says what the agent's report means.
 func (r *run) ended(f *proto.Finish) store.Finish {
 	end := store.Finish{
 		Error:      f.GetMessage(),
-		Setup:      time.Duration(f.GetSetupUs()) * time.Microsecond,
-		Run:        time.Duration(f.GetRunUs()) * time.Microsecond,
-		Cleanup:    time.Duration(f.GetCleanupUs()) * time.Microsecond,
-		CPU:        time.Duration(f.GetCpuUs()) * time.Microsecond,
-		PeakMemory: f.GetPeakMemoryBytes(),
-		Dropped:    int64(f.GetOutputDropped()),
+		Setup:      microseconds(f.GetSetupUs()),
+		Run:        microseconds(f.GetRunUs()),
+		Cleanup:    microseconds(f.GetCleanupUs()),
+		CPU:        microseconds(f.GetCpuUs()),
+		PeakMemory: min(max(f.GetPeakMemoryBytes(), 0), most),
+		Dropped:    int64(min(f.GetOutputDropped(), most)) + r.dropped,
 		Condition:  f.Condition,
 	}
 	limits := r.content.Limits
@@ -58,12 +74,13 @@ func (r *run) ended(f *proto.Finish) store.Finish {
 	default:
 		end.Status = cronium.ExecutionFailure
 	}
-	if output := json.RawMessage(f.GetOutput()); len(output) > 0 {
-		if json.Valid(output) && utf8.Valid(output) {
-			end.Output = output
-		} else {
-			end.Error = "What the script gave to output() is not JSON and was not kept. " + end.Error
-		}
+	switch output := json.RawMessage(f.GetOutput()); {
+	case len(output) > maxOutput:
+		end.Error = "What the script gave to output() is longer than 3 MiB and was not kept. " + end.Error
+	case len(output) > 0 && json.Valid(output) && utf8.Valid(output):
+		end.Output = output
+	case len(output) > 0:
+		end.Error = "What the script gave to output() is not JSON and was not kept. " + end.Error
 	}
 	return end
 }

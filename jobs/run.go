@@ -29,6 +29,7 @@ type run struct {
 	eventType cronium.EventType
 	place     executor.Place
 	stored    store.Appended
+	dropped   int64 // bytes of output that came beyond the limit and were not stored
 	limited   bool // its end may let another job of the event run
 	adopted   bool // another process, or a claim of unknown outcome, came before
 

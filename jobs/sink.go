@@ -34,7 +34,7 @@ const startDelay = 5 * time.Millisecond
 // Started stores that the process runs, soon and beside what goes on. After a
 // reconnect it makes sure at once that the execution is still ours.
 func (s *sink) Started(ctx context.Context, setup time.Duration) error {
-	s.started = store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: setup}
+	s.started = store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: max(setup, 0)}
 	if s.execution.Status == cronium.ExecutionRunning {
 		return s.storeStart(ctx)
 	}
@@ -63,14 +63,41 @@ func (s *sink) publishStart() {
 // Output stores records. They are acknowledged, and may be forgotten by the
 // agent, only when this returns nil.
 func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
-	chunks := make([]cronium.Chunk, len(records))
-	for i, o := range records {
+	chunks, dropped := s.within(records)
+	if len(chunks) > 0 {
+		if err := s.store(ctx, chunks); err != nil {
+			return err
+		}
+	}
+	s.dropped += dropped
+	return nil
+}
+
+// within gives as much of the records as the event's limit leaves room for, and
+// how many bytes that leaves out. An agent keeps to the limit itself, but in a
+// container it runs as the script's user, which may put itself in its place.
+func (s *sink) within(records []*proto.Output) (chunks []cronium.Chunk, dropped int64) {
+	limits := s.content.Limits
+	room := max(int64(limits.OutputMiB)<<20-s.stored.Bytes, 0)
+	for _, o := range records {
+		data := o.GetData()
+		keep := min(int64(len(data)), room)
+		room -= keep
+		dropped += int64(len(data)) - keep
+		if keep == 0 {
+			continue
+		}
 		stream := cronium.Stdout
 		if o.GetStream() == proto.Stream_STREAM_STDERR {
 			stream = cronium.Stderr
 		}
-		chunks[i] = cronium.Chunk{At: time.Duration(o.GetAtUs()) * time.Microsecond, Stream: stream, Data: o.GetData()}
+		at := min(microseconds(o.GetAtUs()), limits.Timeout()+cleanupTime)
+		chunks = append(chunks, cronium.Chunk{At: at, Stream: stream, Data: data[:keep]})
 	}
+	return chunks, dropped
+}
+
+func (s *sink) store(ctx context.Context, chunks []cronium.Chunk) error {
 	// A start that is still kept back is stored with the first output.
 	first := s.starting != nil && s.starting.Stop()
 	err := s.insist(ctx, func(ctx context.Context) error {
