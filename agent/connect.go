@@ -24,10 +24,16 @@ func Connect(ctx context.Context, socket string, peer int, wait time.Duration, i
 	if err != nil {
 		return fmt.Errorf("connect to agent: %w", err)
 	}
-	defer conn.Close()
 	if err := checkPeer(conn, peer); err != nil {
+		conn.Close()
 		return fmt.Errorf("connect to agent: %w", err)
 	}
+	return join(ctx, conn, in, out)
+}
+
+// join copies in both directions until either side ends.
+func join(ctx context.Context, conn *net.UnixConn, in io.Reader, out io.Writer) error {
+	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	sent := make(chan error, 1)
 	go func() { // ends with the program: nothing can end a read of in
@@ -57,20 +63,28 @@ func checkPeer(conn *net.UnixConn, peer int) error {
 	if peer == 0 {
 		return nil
 	}
-	raw, err := conn.SyscallConn()
+	who, err := peerOf(conn)
 	if err != nil {
 		return err
-	}
-	var who *unix.Ucred
-	var failed error
-	err = raw.Control(func(fd uintptr) { who, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
-	if err := errors.Join(err, failed); err != nil {
-		return fmt.Errorf("ask who listens: %w", err)
 	}
 	if int(who.Pid) != peer {
 		return fmt.Errorf("process %d listens there, not the agent", who.Pid)
 	}
 	return nil
+}
+
+func peerOf(conn *net.UnixConn) (*unix.Ucred, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("ask who listens: %w", err)
+	}
+	var who *unix.Ucred
+	var failed error
+	err = raw.Control(func(fd uintptr) { who, failed = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) })
+	if err := errors.Join(err, failed); err != nil {
+		return nil, fmt.Errorf("ask who listens: %w", err)
+	}
+	return who, nil
 }
 
 func dialSocket(ctx context.Context, socket string, wait time.Duration) (*net.UnixConn, error) {

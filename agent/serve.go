@@ -52,7 +52,7 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		grpc.WriteBufferSize(2*bufferBytes),
 		grpc.StaticStreamWindowSize(windowBytes),
 		grpc.StaticConnWindowSize(windowBytes),
-		grpc.MaxConcurrentStreams(128),
+		grpc.MaxConcurrentStreams(a.streams()),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: pingEvery, Timeout: pingTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAllowed, PermitWithoutStream: true}),
 	)
@@ -89,6 +89,15 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		return fmt.Errorf("serve: %w", err)
 	}
 	return nil
+}
+
+// streams is how many calls may be under way on one connection: an agent of many
+// executions has one for each.
+func (a *Agent) streams() uint32 {
+	if a.config.Single {
+		return 128
+	}
+	return 16 << 10
 }
 
 // shutDown ends what runs, gives the servers a moment to take that, and closes.

@@ -1,7 +1,9 @@
 // Package program is the command line of cronium-agent.
 //
 //	serve     answer on a socket, and in a container on standard input and output
-//	connect   join standard input and output to that socket
+//	connect   join standard input and output to that socket; with --ensure,
+//	          to the agent of a directory, which it starts where none answers
+//	remove    end the agent of a directory and remove it
 //	firewall  rules for a network interface, for a helper container of the server
 //	helper    what scripts know as `cronium`; that name in argv[0] does the same
 package program
@@ -31,6 +33,7 @@ const usage = `cronium-agent: runs scripts for a Cronium server
 
   cronium-agent serve     answer on a socket (and standard input and output)
   cronium-agent connect   join standard input and output to the socket
+  cronium-agent remove    end the agent of a directory and remove it
   cronium-agent firewall  keep what is behind a network interface from private networks
   cronium-agent helper    the command that scripts know as "cronium"
   cronium-agent version   say which version this is
@@ -60,6 +63,8 @@ func dispatch(ctx context.Context, args []string, version string) error {
 		return serve(ctx, rest, version)
 	case "connect":
 		return connect(ctx, rest)
+	case "remove":
+		return remove(ctx, rest)
 	case "firewall":
 		return runFirewall(rest, os.Stdout)
 	case "helper":
@@ -116,7 +121,7 @@ func serve(ctx context.Context, args []string, version string) error {
 		return err
 	}
 	holdThreads(spareThreads)
-	config.Log = slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	config.Log = slog.New(slog.NewJSONHandler(newLog(os.Stderr), nil))
 	a, err := agent.New(config)
 	if err != nil {
 		return err
@@ -145,16 +150,41 @@ func connect(ctx context.Context, args []string) error {
 	socket := flags.String("socket", "", "`path` of the agent's Unix socket")
 	peer := flags.Int("peer", 0, "`process` that must listen there, if not 0")
 	wait := flags.Duration("wait", 5*time.Second, "how long to wait for an agent that is starting")
+	var home agent.Home
+	flags.StringVar(&home.Dir, "ensure", "", "`directory` of an agent that is started if none answers there")
+	flags.StringVar(&home.Target, "target", "", "with --ensure: `id` that manifests must name")
+	flags.StringVar(&home.PublicKey, "public-key", "", "with --ensure: Ed25519 public key of the server, `base64`")
+	flags.DurationVar(&home.Idle, "idle-exit", 0, "with --ensure: the agent ends when nobody was connected and nothing ran for this `time`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if *socket == "" {
-		return errors.New("connect needs --socket")
+	if (*socket == "") == (home.Dir == "") {
+		return errors.New("connect needs --socket or --ensure")
 	}
 	if err := keepToItself(); err != nil {
 		return err
 	}
-	return agent.Connect(ctx, *socket, *peer, *wait, os.Stdin, os.Stdout)
+	if home.Dir == "" {
+		return agent.Connect(ctx, *socket, *peer, *wait, os.Stdin, os.Stdout)
+	}
+	var err error
+	if home.Program, err = os.Executable(); err != nil {
+		return fmt.Errorf("find the agent's own binary: %w", err)
+	}
+	return home.Join(ctx, *wait, os.Stdin, os.Stdout)
+}
+
+func remove(ctx context.Context, args []string) error {
+	flags := flag.NewFlagSet("remove", flag.ContinueOnError)
+	dir := flags.String("dir", "", "`directory` of the agent")
+	wait := flags.Duration("wait", 10*time.Second, "how long to wait for the agent to end")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if *dir == "" {
+		return errors.New("remove needs --dir")
+	}
+	return agent.Home{Dir: *dir}.Remove(ctx, *wait)
 }
 
 func runFirewall(args []string, out io.Writer) error {
