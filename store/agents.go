@@ -263,3 +263,13 @@ func (s *Store) dropOldAgentCodes(ctx context.Context, before time.Time) error {
 	_, err := s.worker.Exec(ctx, `DELETE FROM agent_codes WHERE expires_at < $1`, before)
 	return mapError(err, "remove old codes for agents")
 }
+
+// OpenExecutions tells which of the executions are not final.
+func (s *Store) OpenExecutions(ctx context.Context, ids []cronium.ID) ([]cronium.ID, error) {
+	rows, err := s.worker.Query(ctx, `SELECT id FROM executions WHERE id = ANY($1) AND status IN ('PENDING', 'RUNNING')`, ids)
+	if err != nil {
+		return nil, mapError(err, "look up executions")
+	}
+	open, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	return open, mapError(err, "look up executions")
+}

@@ -1,0 +1,175 @@
+package installed
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"cronium.dev/agent/proto"
+	"cronium.dev/agent/tunnel"
+	"cronium.dev/cronium"
+	"cronium.dev/executor"
+)
+
+// held is the connection of one agent.
+type held struct {
+	backend *Backend
+	agent   cronium.EnrolledAgent
+	conn    *tunnel.Conn
+	link    *executor.Link
+	ended   sync.Once
+}
+
+// errClosing says that this process stops.
+var errClosing = errors.New("this server process is stopping")
+
+// put makes h the connection of its agent's instance, and gives the one that it
+// takes the place of.
+func (b *Backend) put(h *held) (before *held, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		return nil, errClosing
+	}
+	a := b.agents[h.agent.ServerID]
+	if a == nil {
+		a = &agent{}
+		b.agents[h.agent.ServerID] = a
+	}
+	instance := h.link.Info.GetInstance()
+	if h.link.Info.GetDraining() {
+		before = a.draining[instance]
+		if a.draining == nil {
+			a.draining = map[string]*held{}
+		}
+		a.draining[instance] = h
+		if c := a.current; c != nil && c.link.Info.GetInstance() == instance {
+			a.current, before = nil, c
+		}
+		return before, nil
+	}
+	before, a.current = a.current, h
+	return before, nil
+}
+
+// drop takes h out, and tells whether its server is not held any more.
+func (b *Backend) drop(h *held) (last bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.agents[h.agent.ServerID]
+	if a == nil {
+		return false
+	}
+	for instance, d := range a.draining {
+		if d == h {
+			delete(a.draining, instance)
+		}
+	}
+	if a.current == h {
+		a.current, last = nil, true
+	}
+	if a.current == nil && len(a.draining) == 0 {
+		delete(b.agents, h.agent.ServerID)
+	}
+	return last
+}
+
+// task runs f beside what goes on. Close waits for it.
+func (b *Backend) task(f func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.tasks.Go(f)
+	}
+}
+
+// stream is the tunnel as gRPC gets it. gRPC closes it once the line is found
+// dead, which is how the end of a connection is noticed.
+func (h *held) stream() net.Conn { return &closing{Conn: h.conn, closed: h.lost} }
+
+type closing struct {
+	net.Conn
+	once   sync.Once
+	closed func()
+}
+
+func (c *closing) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(c.closed)
+	return err
+}
+
+func isGone(err error) bool { return errors.Is(err, executor.ErrGone) }
+
+// share gives the link to one of its users.
+func (h *held) share() *executor.Link { return h.link.Share(func() {}) }
+
+// end closes the connection.
+func (h *held) end() {
+	h.ended.Do(h.link.Close)
+	h.conn.Close()
+}
+
+// lost is called when the connection has ended.
+func (h *held) lost() {
+	b := h.backend
+	last := b.drop(h)
+	b.task(func() {
+		h.end()
+		if !last {
+			return // it was replaced, or drained
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), tidyLimit)
+		defer cancel()
+		log := b.config.Log.With("server", h.agent.ServerID, "name", h.agent.Name)
+		log.InfoContext(ctx, "an agent's connection has ended")
+		if b.Holds(h.agent.ServerID) {
+			return // it is back already
+		}
+		if err := b.config.Registry.AgentGone(ctx, b.config.Process, h.agent.ServerID); err != nil {
+			log.WarnContext(ctx, "the end of an agent's connection was not noted; its silence will tell", "error", err)
+		}
+	})
+}
+
+// tidyLimit is how long what follows from a connection may take.
+const tidyLimit = 30 * time.Second
+
+// settle does what a new connection is an occasion for: what is left on the
+// agent of executions that ended without it is removed.
+func (h *held) settle() {
+	ctx, cancel := context.WithTimeout(context.Background(), tidyLimit)
+	defer cancel()
+	if err := h.removeLeftovers(ctx); err != nil && h.link.Alive() {
+		h.backend.config.Log.WarnContext(ctx, "what is left on an agent was not removed", "server", h.agent.ServerID, "error", err)
+	}
+}
+
+func (h *held) removeLeftovers(ctx context.Context) error {
+	list, err := h.link.Client().List(ctx, &proto.ListRequest{})
+	if err != nil || len(list.GetExecutions()) == 0 {
+		return err
+	}
+	ids := make([]cronium.ID, 0, len(list.GetExecutions()))
+	for _, e := range list.GetExecutions() {
+		if id, ok := cronium.ParseID(e.GetExecutionId()); ok {
+			ids = append(ids, id)
+		}
+	}
+	open, err := h.backend.config.Registry.OpenExecutions(ctx, ids)
+	if err != nil {
+		return err
+	}
+	needed := make(map[cronium.ID]bool, len(open))
+	for _, id := range open {
+		needed[id] = true
+	}
+	for _, id := range ids {
+		if !needed[id] {
+			err = errors.Join(err, remove(ctx, h.link.Client(), id.String()))
+		}
+	}
+	return err
+}

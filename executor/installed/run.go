@@ -1,0 +1,96 @@
+package installed
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cronium.dev/agent/tunnel"
+)
+
+const (
+	// holdEvery is how often the database is told who is held.
+	holdEvery = 3 * time.Second
+	// keysEvery is how often keys are looked at unasked.
+	keysEvery = 30 * time.Second
+	// settleIn is how long after its start a process waits before it calls
+	// agents gone: they may be on their way to it.
+	settleIn = 15 * time.Second
+)
+
+// Run keeps the database and the connections in agreement until the context
+// ends. A value on wake says that keys have changed.
+func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
+	hold, keys := time.NewTicker(holdEvery), time.NewTicker(keysEvery)
+	defer hold.Stop()
+	defer keys.Stop()
+	begun := time.Now()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake:
+			err = b.checkKeys(ctx)
+		case <-keys.C:
+			err = b.checkKeys(ctx)
+		case <-hold.C:
+			err = b.keepHeld(ctx, time.Since(begun) > settleIn)
+		}
+		if err != nil && ctx.Err() == nil {
+			b.config.Log.WarnContext(ctx, "the connections of agents and the database may disagree for a while", "error", err)
+		}
+	}
+}
+
+// keepHeld tells the database whom this process holds, and which servers nobody
+// has.
+func (b *Backend) keepHeld(ctx context.Context, settled bool) error {
+	var err error
+	if held := b.Held(); len(held) > 0 {
+		err = b.config.Registry.AgentsHeld(ctx, b.config.Process, held)
+	}
+	if !settled {
+		return err
+	}
+	workspaces, failed := b.config.Registry.OfflineAgents(ctx)
+	for _, workspace := range workspaces {
+		b.config.Changed(workspace)
+	}
+	return errors.Join(err, failed)
+}
+
+// checkKeys cuts off the agents whose keys may not connect any more.
+func (b *Backend) checkKeys(ctx context.Context) error {
+	b.mu.Lock()
+	var all []*held
+	var keys [][]byte
+	for _, a := range b.agents {
+		for _, h := range a.connections() {
+			all, keys = append(all, h), append(keys, h.conn.Key)
+		}
+	}
+	b.mu.Unlock()
+	if len(all) == 0 {
+		return nil
+	}
+	usable, err := b.config.Registry.UsableAgentKeys(ctx, keys)
+	if err != nil {
+		return err
+	}
+	may := make(map[string]bool, len(usable))
+	for _, key := range usable {
+		may[string(key)] = true
+	}
+	for _, h := range all {
+		if may[string(h.conn.Key)] {
+			continue
+		}
+		b.config.Log.InfoContext(ctx, "the key of an agent was revoked; it is cut off", "server", h.agent.ServerID)
+		b.task(func() {
+			h.conn.End(tunnel.ReasonRefused, "the key of this agent was revoked")
+			h.end()
+		})
+	}
+	return nil
+}
