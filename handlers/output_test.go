@@ -36,7 +36,12 @@ func (r *fakeRun) print(t *testing.T, chunks ...cronium.Chunk) {
 
 func (r *fakeRun) end(t *testing.T) {
 	t.Helper()
-	done := store.Finish{ExecutionID: r.execution, JobID: r.job, Owner: r.process, Status: cronium.ExecutionSuccess}
+	r.finish(t, cronium.ExecutionSuccess)
+}
+
+func (r *fakeRun) finish(t *testing.T, status cronium.ExecutionStatus) {
+	t.Helper()
+	done := store.Finish{ExecutionID: r.execution, JobID: r.job, Owner: r.process, Status: status}
 	if _, err := r.store.Finish(context.WithoutCancel(t.Context()), done, func(context.Context, pgx.Tx, cronium.Job, time.Time) error { return nil }); err != nil {
 		t.Fatal(err)
 	}

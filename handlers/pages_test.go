@@ -199,6 +199,19 @@ func TestARefusedRowDoesNotKeepTheOthersFromBeingChanged(t *testing.T) {
 	res.want(t, http.StatusOK, "1 started again, 1 could not be:", "First &lt;b&gt; ", "is paused")
 }
 
+func TestTheLastLinesOfAFailureAreThoseThatATerminalShows(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.signedIn(t, "mira@example.com")
+	r := s.running(t, cronium.Chunk{Stream: cronium.Stdout, Data: []byte("loading 10%\rloading 99%\r\x1b[Kloaded\n\x1b(B\x1b[31mboom\x1b(B\x1b[m\r\n")})
+	r.finish(t, cronium.ExecutionFailure)
+	res := b.get("/jobs/" + r.job.String())
+	res.want(t, http.StatusOK, "loaded\nboom")
+	if strings.Contains(res.text, "10%") || strings.Contains(res.text, "(B") {
+		t.Errorf("crumbs of the terminal's language are shown\n%s", res.text)
+	}
+}
+
 func TestAViewerSeesEverythingAndIsOfferedNothing(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

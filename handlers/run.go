@@ -3,7 +3,6 @@ package handlers
 import (
 	"bytes"
 	"net/http"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -100,13 +99,10 @@ func (h *Handlers) explain(r *http.Request, page *views.Run) error {
 		return err
 	}
 	for _, line := range tail.Lines {
-		page.LastLines = append(page.LastLines, escapes.ReplaceAllString(line.Text, ""))
+		page.LastLines = append(page.LastLines, output.Plain(line.Text))
 	}
 	return nil
 }
-
-// escapes are a terminal's sequences (ECMA-48) and other control characters.
-var escapes = regexp.MustCompile(`\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.?|[\x00-\x08\x0b-\x1f\x7f]`)
 
 // liveJob is what changes on the page of a job, for its stream; final tells
 // that nothing more follows. With view=test in the query it is for the test run
