@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -18,12 +19,14 @@ const (
 // eventStream writes server-sent events (WHATWG HTML, 9.2) to one browser.
 // Nothing is queued in it: a browser that does not take what it is sent fails
 // the next write, and its stream ends. docs/decisions/0001-own-sse-writer.md
-// says why it is our own.
+// says why it is our own. Its methods may be called concurrently.
 type eventStream struct {
 	writer   http.ResponseWriter
 	control  *http.ResponseController
 	patience time.Duration
-	buffer   bytes.Buffer
+
+	mu     sync.Mutex // held while an event is written
+	buffer bytes.Buffer
 }
 
 // openStream sends the head of the answer. Nothing that compresses may be
@@ -41,6 +44,8 @@ func (h *Handlers) openStream(w http.ResponseWriter) (*eventStream, error) {
 
 // send writes one event. id and name may be "". Line feeds in data are kept.
 func (s *eventStream) send(id, name string, data []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if id != "" {
 		s.line("id", []byte(id))
 	}
@@ -56,6 +61,8 @@ func (s *eventStream) send(id, name string, data []byte) error {
 
 // beat writes a comment, which browsers ignore.
 func (s *eventStream) beat() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.buffer.WriteString(": keep\n\n")
 	return s.flush()
 }

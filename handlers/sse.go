@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"cronium.dev/cronium"
 	"cronium.dev/live"
+	"cronium.dev/output"
 )
 
 const (
@@ -37,13 +39,22 @@ type pageTopic struct {
 	due   bool
 }
 
-// live tells a page what has changed of what it shows: ?topics=job:ID,jobs,events.
-// Everything is sent once at the beginning, so that a page that was cut off
-// needs no history.
+// live is all that a page is told while it is open, on one connection:
+// ?topics=job:ID,jobs,events is what has changed of what it shows, and
+// &output=EXECUTION&offset=B&line=N the output of an execution from a place on.
+// A page's state is sent anew at the beginning, so that one that was cut off
+// needs no history; its output goes on behind Last-Event-ID.
 func (h *Handlers) live(w http.ResponseWriter, r *http.Request) error {
 	topics, err := h.pageTopics(r)
 	if err != nil {
 		return err
+	}
+	out, err := h.pageOutput(r)
+	if err != nil {
+		return err
+	}
+	if out != nil {
+		defer out.follower.Close()
 	}
 	names := make([]live.Topic, len(topics))
 	for i := range topics {
@@ -57,11 +68,42 @@ func (h *Handlers) live(w http.ResponseWriter, r *http.Request) error {
 	}
 	ctx, cancel := h.untilDraining(r.Context())
 	defer cancel()
-	p := &livePage{Handlers: h, request: r.WithContext(ctx), stream: stream, topics: topics}
-	if err := p.run(ctx, subscription); err != nil && ctx.Err() == nil {
+	p := &livePage{Handlers: h, request: r.WithContext(ctx), stream: stream, topics: topics, output: out}
+	if err := p.serve(ctx, subscription); err != nil && ctx.Err() == nil {
 		h.Log.DebugContext(ctx, "live stream cut", "error", err)
 	}
 	return nil
+}
+
+// pageOutput follows the output that a page asks for; nil if it asks for none.
+func (h *Handlers) pageOutput(r *http.Request) (*followed, error) {
+	query := r.URL.Query()
+	if query.Get("output") == "" {
+		return nil, nil
+	}
+	id, err := apiID(query.Get("output"))
+	if err != nil {
+		return nil, err
+	}
+	e, err := h.Store.Execution(r.Context(), principal(r).WorkspaceID, id)
+	if err != nil {
+		return nil, err
+	}
+	from, ok := output.ParsePosition(query.Get("offset") + ":" + query.Get("line"))
+	var problems cronium.Problems
+	problems.Add(ok, "output", "needs offset and line, the place to begin at")
+	if last := r.Header.Get("Last-Event-ID"); last != "" {
+		from, ok = output.ParsePosition(last)
+		problems.Add(ok, "Last-Event-ID", "must be the id of an event of this stream, OFFSET:LINE")
+	}
+	if err := problems.Err("The request"); err != nil {
+		return nil, err
+	}
+	follower, err := h.Tails.Follow(r.Context(), e.WorkspaceID, e.ID, from)
+	if err != nil {
+		return nil, err
+	}
+	return &followed{follower: follower, source: h.Store, viewer: true}, nil
 }
 
 // pageTopics reads the topics that a page asks for; a job must be one of the
@@ -70,7 +112,11 @@ func (h *Handlers) pageTopics(r *http.Request) ([]*pageTopic, error) {
 	workspace := principal(r).WorkspaceID
 	var topics []*pageTopic
 	var problems cronium.Problems
-	for name := range strings.SplitSeq(r.URL.Query().Get("topics"), ",") {
+	query := r.URL.Query()
+	if query.Get("topics") == "" && query.Get("output") != "" {
+		return nil, nil
+	}
+	for name := range strings.SplitSeq(query.Get("topics"), ",") {
 		id, isJob := strings.CutPrefix(name, "job:")
 		switch {
 		case isJob:
@@ -103,17 +149,42 @@ type livePage struct {
 	request *http.Request
 	stream  *eventStream
 	topics  []*pageTopic
+	output  *followed // nil: none
 }
 
-// run sends what is due until the browser is gone, ctx ends, or every job that
-// the page shows is final and it shows nothing else.
+// serve sends what changes until the browser is gone or ctx ends, or until
+// nothing that the page shows can change any more: then it says so.
+func (p *livePage) serve(ctx context.Context, subscription *live.Subscription) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var following sync.WaitGroup
+	if p.output != nil {
+		p.output.stream = p.stream
+		following.Go(func() {
+			if err := p.output.run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	if err := p.run(ctx, subscription); err != nil {
+		cancel(err)
+	}
+	following.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return p.stream.send("", "done", []byte("{}"))
+}
+
+// run sends what is due of the topics until ctx ends, or every job that the page
+// shows is final and it shows nothing else.
 func (p *livePage) run(ctx context.Context, subscription *live.Subscription) error {
 	for {
 		if err := p.sendDue(); err != nil {
 			return err
 		}
 		if len(p.topics) == 0 {
-			return p.stream.send("", "done", []byte("{}"))
+			return nil
 		}
 		timer := time.NewTimer(p.untilDue())
 		select {

@@ -44,6 +44,73 @@ func TestAPageIsToldWhatChanges(t *testing.T) {
 	}
 }
 
+// What changes of a page and the output on it come by one connection.
+func TestAPageIsToldWhatChangesAndTheOutputByOneStream(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.signedIn(t, "mira@example.com")
+	r := s.running(t, out("one\ntwo\n"))
+	address := "/live?topics=job:" + r.job.String() + "&output=" + r.execution.String()
+	first := b.open(address + "&offset=4&line=1")
+	got := both(t, first, 2)
+	if e := got["output"]; e.id != "8:2" || e.text(t) != "two\n" {
+		t.Errorf("the output from the place on that was asked for: %+v", e)
+	}
+	if !strings.Contains(got[""].data, "<hx-partial") {
+		t.Errorf("the run as it is: %+v", got[""])
+	}
+	first.close()
+	r.print(t, out("three\n"))
+	r.end(t)
+
+	// Cut off, a browser comes with the same address and the last id it has.
+	again := b.open(address+"&offset=0&line=0", "Last-Event-ID", "8:2")
+	got = both(t, again, 3)
+	if e := got["output"]; e.id != "14:3" || e.text(t) != "three\n" {
+		t.Errorf("behind the last event: %+v", e)
+	}
+	if !strings.Contains(got["end"].data, `"total_lines":3`) || !strings.Contains(got[""].data, "<hx-partial") {
+		t.Errorf("at the end: %+v", got)
+	}
+	if e, _ := again.next(); e.name != "done" {
+		t.Errorf("when both have ended: %+v", e)
+	}
+	if e, ok := again.next(); ok {
+		t.Errorf("after done: %+v", e)
+	}
+	alone := b.open("/live?output=" + r.execution.String() + "&offset=0&line=0")
+	for _, want := range []string{"output", "end", "done"} {
+		if e, _ := alone.next(); e.name != want {
+			t.Errorf("the output alone: %+v, want %s", e, want)
+		}
+	}
+}
+
+// both reads some events of a stream whose parts come in any order, by name.
+func both(t *testing.T, s *stream, count int) map[string]event {
+	t.Helper()
+	got := map[string]event{}
+	for range count {
+		e, ok := s.next()
+		if _, twice := got[e.name]; !ok || twice {
+			t.Fatalf("%+v after %+v", e, got)
+		}
+		got[e.name] = e
+	}
+	return got
+}
+
+func TestLiveOutputThatIsNotThereIsRefused(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.signedIn(t, "mira@example.com")
+	execution := s.running(t).execution.String()
+	b.get("/live?topics=jobs&output="+cronium.NewID().String()+"&offset=0&line=0").want(t, 404)
+	b.get("/live?topics=jobs&output=x&offset=0&line=0").want(t, 404)
+	b.get("/live?topics=jobs&output="+execution).want(t, 422, "offset")
+	b.get("/live?topics=jobs&output="+execution+"&offset=-1&line=0").want(t, 422, "offset")
+}
+
 func TestLiveTopicsThatAreNotThereAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

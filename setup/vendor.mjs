@@ -14,7 +14,7 @@ const aceThemes = ["github_light_default", "github_dark"];
 
 // Folder in static/vendor -> files in node_modules.
 const files = {
-  htmx: ["htmx.org/dist/htmx.min.js", "htmx.org/dist/ext/hx-sse.min.js"],
+  htmx: ["htmx.org/dist/htmx.min.js"],
   ace: ace([
     "ace", "ext-language_tools", "ext-searchbox",
     "mode-python", "mode-javascript", "mode-sh", "mode-json", "mode-text",

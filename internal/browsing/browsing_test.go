@@ -40,6 +40,7 @@ func Test(t *testing.T) {
 			{"signing out and in", signOutAndIn},
 			{"a viewer is offered nothing but to read", viewerSees},
 			{"a million lines are scrolled, searched and linked to", millionLines},
+			{"a page holds one connection, and none in the background", oneStream},
 			{"a page whose scripts were dropped on their way loads again", scriptDropped},
 			{"output is text, never markup", hostileOutput},
 			{"names are text, never markup", hostileNames},

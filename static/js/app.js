@@ -1,6 +1,7 @@
 // What every page needs. Pages with an editor or a log load those themselves.
 import "./time.js";
 import "./theme.js";
+import "./stream.js";
 import "./live.js";
 import "./confirm.js";
 import "./copy.js";

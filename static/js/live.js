@@ -1,52 +1,36 @@
-// The sign that tells whether the page is kept up to date. The stream itself is
-// htmx's (hx-sse:connect on #live); it reconnects by itself.
+// The sign that tells whether the page is kept up to date (stream.js), and the
+// short messages to everyone.
+import { onState } from "./stream.js";
 
-let state = "";
+let sign = { state: "", text: "" };
 let soon;
 
-function set(next, text) {
-  state = next;
-  clearTimeout(soon);
-  for (const sign of document.querySelectorAll("[data-live-sign]")) {
-    sign.dataset.state = next;
-    if (sign.textContent !== text) sign.textContent = text;
+function show() {
+  for (const element of document.querySelectorAll("[data-live-sign]")) {
+    element.dataset.state = sign.state;
+    if (element.textContent !== sign.text) element.textContent = sign.text;
   }
 }
 
-const live = () => set("live", "live");
-// A stream that is cut for less than a second is nobody's concern.
-const stale = () => {
-  if (state === "stale") return;
-  clearTimeout(soon);
-  soon = setTimeout(() => set("stale", "reconnecting…"), state ? 1000 : 3000);
-};
+function set(state, text) {
+  sign = { state, text };
+  show();
+}
 
-document.addEventListener("htmx:sse:after:connection", live);
-document.addEventListener("htmx:sse:error", (event) => {
-  if (event.detail.status === 401 || event.detail.status === 403) {
-    clearTimeout(soon);
-    set("stale", "signed out: reload the page");
-    event.target.remove();
-    return;
-  }
-  stale();
+onState((state) => {
+  clearTimeout(soon);
+  if (state === "live") set("live", "live");
+  else if (state === "done") set("off", "");
+  else if (state === "out") set("stale", "signed out: reload the page");
+  // A stream that is cut for less than a second is nobody's concern.
+  else if (sign.state !== "stale") soon = setTimeout(() => set("stale", "reconnecting…"), sign.state ? 1000 : 3000);
 });
-document.addEventListener("htmx:sse:close", (event) => {
-  if (event.detail.reason === "message") set("off", "");
-  else if (event.detail.reason === "ended") stale();
-});
-// The very first connection is htmx's plain request: it is not tried again.
+document.addEventListener("htmx:after:swap", () => sign.state && show());
+
 document.addEventListener("htmx:error", (event) => {
-  if (event.target.id === "live") {
-    stale();
-    setTimeout(() => window.htmx.trigger(event.target, "again"), 3000);
-  } else if (event.detail.ctx?.request.method !== "GET") {
-    say("The server did not answer. Look whether it was done, and try again.", true);
-  }
+  if (event.detail.ctx?.request.method !== "GET") say("The server did not answer. Look whether it was done, and try again.", true);
 });
-document.addEventListener("htmx:after:swap", () => {
-  if (state === "live") live();
-});
+
 // A toast goes by itself; an error stays twice as long.
 function passing(toast) {
   setTimeout(() => toast.remove(), toast.classList.contains("is-failure") ? 12000 : 5000);

@@ -5,6 +5,7 @@
 // A page knows up to which offset of the output it was read. A message of the
 // stream is added to it only if it begins there or later: what is in both is
 // not doubled, and a page that a message straddles is read again.
+import { follow, leave } from "./stream.js";
 
 const pageLines = 500;
 const maxPages = 40;
@@ -16,17 +17,16 @@ export class LogStore {
   dropped = 0;
   state = "loading"; // loading, live, stale, ended
   #pages = new Map(); // number → {lines, used, loading, upTo, skipped, notBefore}
-  #source = null;
   #position = null; // {offset, line}: where the stream goes on
+  #following = null; // what was given to the stream
   #retry;
   #closed = false;
 
   // changed is called after anything changed; once a frame is enough for it.
   constructor(execution, changed) {
+    this.execution = execution;
     this.base = `/api/v1/executions/${execution}/output`;
     this.changed = changed;
-    this.hidden = () => (document.hidden ? this.#cut() : this.#follow());
-    document.addEventListener("visibilitychange", this.hidden);
   }
 
   // open loads the page of a line and follows from what is stored then.
@@ -34,21 +34,22 @@ export class LogStore {
     const answer = await this.#load(Math.floor(Math.max(0, line) / pageLines));
     if (this.#closed) return;
     if (!answer) {
+      this.#become("stale");
       this.#retry = setTimeout(() => this.open(line), 3000);
     } else if (answer.done) {
       this.#end(answer);
     } else {
       // The byte at the end may lie on an unfinished line, which is counted.
       this.#position = { offset: answer.bytes, line: Math.max(0, answer.total_lines - 1) };
-      this.#follow();
+      this.#following = this.#followed();
+      follow(this.#following);
     }
   }
 
   close() {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#cut();
-    document.removeEventListener("visibilitychange", this.hidden);
+    leave(this.#following);
   }
 
   // line gives a line if it is here, and asks for it if not.
@@ -110,28 +111,19 @@ export class LogStore {
     for (const [number] of idle.slice(0, this.#pages.size - maxPages)) this.#pages.delete(number);
   }
 
-  #follow() {
-    if (this.#source || this.#closed || document.hidden || !this.#position || this.state === "ended") return;
-    const { offset, line } = this.#position;
-    const source = new EventSource(`${this.base}/stream?offset=${offset}&line=${line}`);
-    this.#source = source;
-    source.onopen = () => this.#become("live");
-    source.addEventListener("output", (event) => this.#output(JSON.parse(event.data), event.lastEventId));
-    source.addEventListener("gap", (event) => this.#gap(JSON.parse(event.data)));
-    source.addEventListener("end", (event) => this.#end(JSON.parse(event.data)));
-    source.onerror = () => {
-      if (this.#source !== source) return;
-      this.#become("stale");
-      if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
-      this.#source = null;
-      clearTimeout(this.#retry);
-      this.#retry = setTimeout(() => this.#follow(), 3000);
+  // What the page's stream calls back while it has the output (stream.js).
+  #followed() {
+    const store = this;
+    return {
+      execution: this.execution,
+      get position() {
+        return store.#position;
+      },
+      output: (message, id) => this.#output(message, id),
+      gap: (message) => this.#gap(message),
+      end: (totals) => this.#end(totals),
+      state: (state) => this.#become(state),
     };
-  }
-
-  #cut() {
-    this.#source?.close();
-    this.#source = null;
   }
 
   #become(state) {
@@ -141,7 +133,6 @@ export class LogStore {
   }
 
   #end(totals) {
-    this.#cut();
     this.rows = Math.max(this.rows, totals.total_lines);
     this.#totals(totals);
     this.state = "ended";

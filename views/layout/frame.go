@@ -24,7 +24,7 @@ type Frame struct {
 	Said      string             // what just happened: "Version 15 is saved."
 	Modules   []string           // scripts of this page alone: "js/log.js"
 	Styles    []string           // style sheets of this page alone: "vendor/ace/css/ace.css"
-	Live      string             // address of the page's live stream; "" = none
+	Live      string             // what the page shows that changes: "/live?topics=jobs"; "" = nothing
 	Assets    *static.Files
 }
 
@@ -79,4 +79,4 @@ func (f Frame) links() []navLink {
 	}
 }
 
-const htmxConfig = `{"includeIndicatorCSS":false,"extensions":"sse","history":"reload","sse":{"reconnectDelay":500,"reconnectMaxDelay":5000,"pauseOnBackground":true}}`
+const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload"}`
