@@ -31,8 +31,9 @@ const (
 
 // Streams are where an agent is reached.
 type Streams struct {
-	Socket string   // path of the Unix socket
-	Stdio  net.Conn // another stream that is open already; nil if none
+	Socket  string       // path of the Unix socket; "" for none
+	Stdio   net.Conn     // another stream that is open already; nil if none
+	Dialled net.Listener // connections that the agent makes itself (package dial); nil if none
 	// Idle ends Serve when for so long nobody was connected and nothing ran;
 	// 0 never does.
 	Idle time.Duration
@@ -41,11 +42,11 @@ type Streams struct {
 // Serve answers on the streams until the context ends; then it stops what runs
 // and returns nil.
 func (a *Agent) Serve(ctx context.Context, streams Streams) error {
-	listener, err := listen(streams.Socket)
+	connections := &counter{}
+	listeners, err := streams.listeners(connections)
 	if err != nil {
 		return err
 	}
-	connections := &counter{}
 	server := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ReadBufferSize(bufferBytes),
@@ -57,11 +58,7 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsAllowed, PermitWithoutStream: true}),
 	)
 	agentproto.RegisterAgentServer(server, a)
-	served := make(chan error, 2)
-	listeners := []net.Listener{counted{listener, connections}}
-	if streams.Stdio != nil {
-		listeners = append(listeners, counted{newOnce(streams.Stdio), connections})
-	}
+	served := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { served <- server.Serve(l) }()
 	}
@@ -98,6 +95,25 @@ func (a *Agent) streams() uint32 {
 		return 128
 	}
 	return 16 << 10
+}
+
+// listeners are what the connections come from.
+func (s *Streams) listeners(connections *counter) ([]net.Listener, error) {
+	var all []net.Listener
+	if s.Socket != "" {
+		listener, err := listen(s.Socket)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, counted{listener, connections})
+	}
+	if s.Stdio != nil {
+		all = append(all, counted{newOnce(s.Stdio), connections})
+	}
+	if s.Dialled != nil {
+		all = append(all, counted{s.Dialled, connections})
+	}
+	return all, nil
 }
 
 // shutDown ends what runs, gives the servers a moment to take that, and closes.

@@ -3,6 +3,9 @@
 //	serve     answer on a socket, and in a container on standard input and output
 //	connect   join standard input and output to that socket; with --ensure,
 //	          to the agent of a directory, which it starts where none answers
+//	join      make this machine a server of a Cronium, reached by an agent that dials
+//	run       be that agent
+//	install   have systemd run it
 //	remove    end the agent of a directory and remove it
 //	firewall  rules for a network interface, for a helper container of the server
 //	helper    what scripts know as `cronium`; that name in argv[0] does the same
@@ -33,6 +36,9 @@ const usage = `cronium-agent: runs scripts for a Cronium server
 
   cronium-agent serve     answer on a socket (and standard input and output)
   cronium-agent connect   join standard input and output to the socket
+  cronium-agent join      make this machine a server of a Cronium
+  cronium-agent run       be the agent of a machine that has joined
+  cronium-agent install   have systemd run that agent
   cronium-agent remove    end the agent of a directory and remove it
   cronium-agent firewall  keep what is behind a network interface from private networks
   cronium-agent helper    the command that scripts know as "cronium"
@@ -63,6 +69,12 @@ func dispatch(ctx context.Context, args []string, version string) error {
 		return serve(ctx, rest, version)
 	case "connect":
 		return connect(ctx, rest)
+	case "join":
+		return join(ctx, rest, version, os.Stdout)
+	case "run":
+		return run(ctx, rest, version)
+	case "install":
+		return install(ctx, rest, os.Stdout)
 	case "remove":
 		return remove(ctx, rest)
 	case "firewall":

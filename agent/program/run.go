@@ -1,0 +1,48 @@
+package program
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"cronium.dev/agent"
+	"cronium.dev/agent/dial"
+)
+
+// run is the agent of a machine that has joined.
+func run(ctx context.Context, args []string, version string) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	state := flags.String("state", defaultState(), "`directory` that join has filled")
+	cache := flags.Int64("cache", agent.DefaultCacheBytes, "`bytes` of files sent before that are kept")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	identity, err := dial.Load(*state)
+	if err != nil {
+		return err
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the agent's own binary: %w", err)
+	}
+	saveMemory()
+	if err := keepToItself(); err != nil {
+		return err
+	}
+	holdThreads(spareThreads)
+	a, err := agent.New(agent.Config{
+		Spool: filepath.Join(*state, "spool"), Work: filepath.Join(*state, "work"),
+		Target: identity.Target(), PublicKey: identity.ServerKey(),
+		CacheBytes: *cache, Version: version, Program: program, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	listener := dial.NewListener(identity, version, log)
+	return errors.Join(a.Serve(ctx, agent.Streams{Dialled: listener}), a.Close())
+}
