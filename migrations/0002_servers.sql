@@ -131,6 +131,11 @@ ALTER TABLE jobs ADD COLUMN targets_succeeded integer NOT NULL DEFAULT 0;
 ALTER TABLE jobs ADD COLUMN targets_failed integer NOT NULL DEFAULT 0;
 ALTER TABLE executions ADD COLUMN server_id uuid;
 CREATE INDEX executions_by_server ON executions (server_id, id DESC) WHERE server_id IS NOT NULL;
+CREATE INDEX executions_open_by_server ON executions (server_id) WHERE server_id IS NOT NULL AND status IN ('PENDING', 'RUNNING');
+
+-- Where a version runs, when its target is servers: content's "on", which the
+-- content's json cannot be asked for.
+ALTER TABLE event_versions ADD COLUMN fleet jsonb;
 
 -- The targets of one job. Claims and ends of targets lock their job's row.
 CREATE TABLE job_targets (

@@ -20,9 +20,9 @@ func validateVersion(content *cronium.Content, note string) cronium.Problems {
 func insertVersion(ctx context.Context, tx pgx.Tx, workspace, event cronium.ID, number int, content cronium.Content, note string, author Author) (*cronium.EventVersion, error) {
 	v := cronium.EventVersion{EventID: event, Number: number, Content: content, Note: note, AuthorID: author.ID, AuthorName: author.Name}
 	err := tx.QueryRow(ctx, `
-		INSERT INTO event_versions (workspace_id, event_id, number, content, target, note, author_id, author_name)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created_at`,
-		workspace, event, number, content, content.Target, note, author.ID, author.Name).Scan(&v.CreatedAt)
+		INSERT INTO event_versions (workspace_id, event_id, number, content, target, fleet, note, author_id, author_name)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING created_at`,
+		workspace, event, number, content, content.Target, content.On, note, author.ID, author.Name).Scan(&v.CreatedAt)
 	if err != nil {
 		return nil, fmt.Errorf("insert version %d: %w", number, err)
 	}
