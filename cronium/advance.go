@@ -173,3 +173,17 @@ func (f Fleet) RollUp(t Tally, cancelled bool) Result {
 	}
 	return ResultFailure
 }
+
+// Explain says, for a person, why a job with these targets did not succeed; ""
+// when it did.
+func (t Tally) Explain(r Result) string {
+	switch {
+	case r == ResultSuccess:
+		return ""
+	case t.ended() == 0:
+		return "It ran on no server: each was skipped, and its target says why."
+	case t.Skipped > 0:
+		return fmt.Sprintf("It succeeded on %d of %d servers; %d failed and %d were skipped.", t.Success, t.Total(), t.Failed(), t.Skipped)
+	}
+	return fmt.Sprintf("It succeeded on %d of %d servers.", t.Success, t.Total())
+}

@@ -1,6 +1,7 @@
 package cronium
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"time"
@@ -120,6 +121,14 @@ func (s TargetStatus) Final() bool {
 	return s != TargetWaiting && s != TargetQueued && s != TargetRunning
 }
 
+// TargetServer is what a script is told of the server that it runs on.
+type TargetServer struct {
+	ID          ID                `json:"id"`
+	Name        string            `json:"name"`
+	Environment string            `json:"environment"`
+	Tags        map[string]string `json:"tags"`
+}
+
 // JobTarget is one server that a job runs on.
 type JobTarget struct {
 	JobID       ID
@@ -132,9 +141,12 @@ type JobTarget struct {
 	Reason      string // why it waits, was skipped or failed, for a person
 	Attempts    int
 	NextAttempt *time.Time
-	ExecutionID *ID // the latest
+	AwaySince   *time.Time // QUEUED: since when it could not be reached
+	ExecutionID *ID        // the latest
 	ExitCode    *int
-	OutputHash  []byte // SHA-256 of the latest execution's whole output; nil: not known
+	Output      json.RawMessage // what the script gave to output(); nil if nothing
+	Condition   *bool           // what the script gave to setCondition()
+	OutputHash  []byte          // of the latest execution's whole output, equal for equal outputs; nil: not known
 	StartedAt   *time.Time
 	FinishedAt  *time.Time
 }

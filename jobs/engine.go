@@ -23,15 +23,16 @@ import (
 // Config is what an Engine works with. All fields without a stated default must
 // be set.
 type Config struct {
-	ID       cronium.ID // of this server process
-	Store    *store.Store
-	Hub      *live.Hub
-	Backends map[cronium.TargetKind]executor.Backend
-	Key      ed25519.PrivateKey // signs manifests
-	Log      *slog.Logger
-	Version  string
-	MaxRuns  int    // executions of a kind of target at once in this process
-	LockDir  string // where processes of this machine hold a lock while they live; "" = none
+	ID            cronium.ID // of this server process
+	Store         *store.Store
+	Hub           *live.Hub
+	Backends      map[cronium.TargetKind]executor.Backend
+	Key           ed25519.PrivateKey // signs manifests
+	Log           *slog.Logger
+	Version       string
+	MaxRuns       int    // executions of a kind of target of this machine at once in this process
+	MaxRemoteRuns int    // executions at once over SSH, and as many on agents that dial in
+	LockDir       string // where processes of this machine hold a lock while they live; "" = none
 }
 
 // Engine runs jobs. Enqueue and Cancel may be called from when New returns;
@@ -63,8 +64,8 @@ func New(config Config) (*Engine, error) {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &worker{engine: e})
 	queues := map[string]river.QueueConfig{}
-	for kind := range config.Backends {
-		queues[string(kind)] = river.QueueConfig{MaxWorkers: config.MaxRuns}
+	for name, most := range queueSizes(config) {
+		queues[name] = river.QueueConfig{MaxWorkers: most}
 	}
 	queue, err := river.NewClient(riverpgxv5.New(config.Store.Pool()), &river.Config{
 		ID:                          e.id.String(),

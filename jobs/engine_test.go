@@ -326,7 +326,7 @@ func TestAnEventOnATargetThatIsOffIsRefusedAndItsExecutionsWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	kinds := []cronium.TargetKind{cronium.TargetContainer}
-	if adopted, err := s.store.TakeOver(t.Context(), p.ID(), kinds, nil, 10); err != nil || len(adopted) != 0 {
+	if adopted, err := s.store.TakeOver(t.Context(), p.ID(), store.Serves{Targets: kinds}, nil, 10); err != nil || len(adopted) != 0 {
 		t.Errorf("took over %d executions of another kind, %v", len(adopted), err)
 	}
 }

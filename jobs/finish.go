@@ -119,6 +119,9 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 
 func (r *run) storeEnd(ctx context.Context, end store.Finish) (status cronium.JobStatus, err error) {
 	err = r.insist(ctx, func(ctx context.Context) (err error) {
+		if r.server != nil {
+			return r.endTarget(ctx, end)
+		}
 		status, err = r.engine.Store.Finish(ctx, end, r.requeue)
 		return err
 	})

@@ -39,7 +39,10 @@ func (e *Engine) adoptLoop(ctx context.Context) {
 		if e.lock != nil {
 			e.endLeasesOfTheDead(ctx)
 		}
-		adopted, err := e.Store.TakeOver(ctx, e.id, slices.Collect(maps.Keys(e.Backends)), e.driven(), adoptShare)
+		if err := e.giveUpMoved(ctx); err != nil && ctx.Err() == nil {
+			e.Log.Warn("could not look for servers that another process is connected to", "error", err)
+		}
+		adopted, err := e.Store.TakeOver(ctx, e.id, store.Serves{Targets: slices.Collect(maps.Keys(e.Backends)), Held: e.held()}, e.driven(), adoptShare)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.Log.Warn("could not look for executions to take over", "error", err)
@@ -74,7 +77,7 @@ func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 	}
 	r := e.newRun(a.Execution, content)
 	r.adopted = true
-	r.job, r.eventName, r.eventType, r.limited = a.Job, a.EventName, a.EventType, a.Limited
+	r.job, r.eventName, r.eventType, r.limited, r.server = a.Job, a.EventName, a.EventType, a.Limited, a.Server
 	r.stored = store.Appended{Bytes: a.Execution.OutputBytes, Lines: a.Execution.OutputLines}
 	if a.Job.CancelledAt != nil {
 		r.stop()

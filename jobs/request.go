@@ -29,7 +29,9 @@ type Request struct {
 	Trigger        cronium.Trigger
 	TriggeredBy    string
 	RerunOf        *cronium.ID
-	IdempotencyKey string // "" = none; at most 200 characters
+	Servers        []cronium.ID // instead of what the version says; nil: that
+	Selector       string       // instead of both; "": those
+	IdempotencyKey string       // "" = none; at most 200 characters
 }
 
 // Enqueue accepts a job: when it returns without error, the job will reach a
@@ -50,16 +52,19 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.Backends[content.Target] == nil {
+	if !e.runsOn(content.Target) {
 		return nil, cronium.Errorf(cronium.CodeConflict,
 			"%q runs on the target %q, which is switched off on this server. Choose another target, or start the server with --process-target.", event.Name, content.Target)
 	}
 	if err := completeRequest(&r, content); err != nil {
 		return nil, err
 	}
+	if err := e.chooseServers(ctx, &r, content); err != nil {
+		return nil, err
+	}
 	job := &cronium.Job{
 		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
-		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input,
+		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input, Servers: r.Servers,
 	}
 	queue := func(ctx context.Context, tx pgx.Tx) error {
 		return e.insert(ctx, tx, *job, content.Target, time.Time{})
@@ -147,6 +152,9 @@ func (r *Request) idempotency() *store.Idempotency {
 	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "%s %d %s %s", r.EventID, r.Version, r.Priority, r.Input)
+	if len(r.Servers) > 0 || r.Selector != "" {
+		fmt.Fprintf(digest, " %s %s", r.Servers, r.Selector)
+	}
 	return &store.Idempotency{Key: r.IdempotencyKey, Request: digest.Sum(nil)}
 }
 
@@ -164,6 +172,9 @@ func (e *Engine) insert(ctx context.Context, tx pgx.Tx, job cronium.Job, target 
 // job stays as it is. It fails with CodeNotFound.
 func (e *Engine) Cancel(ctx context.Context, workspace, job cronium.ID, by string) error {
 	if _, err := e.Store.Cancel(ctx, workspace, job, by); err != nil {
+		return err
+	}
+	if err := e.settle(ctx, workspace, job); err != nil {
 		return err
 	}
 	e.Hub.Publish(live.CancelTopic, live.JobTopic(job), live.JobsTopic(workspace))

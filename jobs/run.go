@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync/atomic"
 	"time"
 
 	"cronium.dev/agent/proto"
@@ -29,24 +30,34 @@ type run struct {
 	eventType cronium.EventType
 	place     executor.Place
 	stored    store.Appended
-	dropped   int64 // bytes of output that came beyond the limit and were not stored
-	limited   bool // its end may let another job of the event run
-	adopted   bool // another process, or a claim of unknown outcome, came before
+	dropped   int64                 // bytes of output that came beyond the limit and were not stored
+	limited   bool                  // its end may let another job of the event run
+	adopted   bool                  // another process, or a claim of unknown outcome, came before
+	server    *cronium.TargetServer // that it runs on; nil for a container
+	digest    digest                // of the output, with server
 
 	cancelled context.Context // ends when a cancel shall be carried out
 	stop      func()          // carries it out; may be called by others and again
+	driven    atomic.Bool     // it is claimed, so that it may be given up
+	left      context.Context // ends when it is given up to another process
+	giveUp    func()          // may be called by others and again
 }
 
 func (e *Engine) newRun(execution cronium.Execution, content *prepared) *run {
 	r := &run{engine: e, execution: execution, content: content}
 	r.cancelled, r.stop = context.WithCancel(context.Background())
+	r.left, r.giveUp = context.WithCancel(context.Background())
 	return r
 }
 
-func (r *run) backend() executor.Backend { return r.engine.Backends[r.content.Target] }
+func (r *run) backend() executor.Backend { return r.engine.Backends[r.execution.Target] }
 
 func (r *run) spec() executor.Spec {
-	return executor.Spec{ExecutionID: r.execution.ID, WorkspaceID: r.execution.WorkspaceID, Image: r.content.Image, Network: r.content.Network, Limits: r.content.Limits}
+	spec := executor.Spec{ExecutionID: r.execution.ID, WorkspaceID: r.execution.WorkspaceID, Image: r.content.Image, Network: r.content.Network, Limits: r.content.Limits}
+	if r.execution.ServerID != nil {
+		spec.ServerID, spec.RunAs = *r.execution.ServerID, r.content.On.RunAs
+	}
+	return spec
 }
 
 func (r *run) log() *slog.Logger {
@@ -56,6 +67,10 @@ func (r *run) log() *slog.Logger {
 // drive brings a claimed or adopted execution to its end, unless this process
 // stops or loses it before.
 func (r *run) drive(ctx context.Context) {
+	ctx, lose := context.WithCancelCause(ctx)
+	defer lose(nil)
+	defer context.AfterFunc(r.left, func() { lose(store.ErrNotOwner) })()
+	r.driven.Store(true)
 	finish, err := r.runSomewhere(ctx)
 	var public *cronium.Error
 	switch {
@@ -227,6 +242,7 @@ func (r *run) order() executor.Run {
 			Environment: environment,
 			Input:       r.job.Input,
 			Event:       r.describe(),
+			RunAs:       r.spec().RunAs,
 			Limits: &proto.Limits{
 				RunMs:       limits.Timeout().Milliseconds(),
 				OutputBytes: int64(limits.OutputMiB) << 20,
@@ -250,15 +266,16 @@ func (r *run) describe() json.RawMessage {
 		QueuedAt    time.Time       `json:"queued_at"`
 	}
 	text, err := json.Marshal(struct {
-		ID          cronium.ID        `json:"id"`
-		Name        string            `json:"name"`
-		Type        cronium.EventType `json:"type"`
-		Version     int               `json:"version"`
-		WorkspaceID cronium.ID        `json:"workspace_id"`
-		ExecutionID cronium.ID        `json:"execution_id"`
-		Job         job               `json:"job"`
+		ID          cronium.ID            `json:"id"`
+		Name        string                `json:"name"`
+		Type        cronium.EventType     `json:"type"`
+		Version     int                   `json:"version"`
+		WorkspaceID cronium.ID            `json:"workspace_id"`
+		ExecutionID cronium.ID            `json:"execution_id"`
+		Job         job                   `json:"job"`
+		Server      *cronium.TargetServer `json:"server,omitempty"`
 	}{r.job.EventID, r.eventName, r.eventType, r.job.Version, r.job.WorkspaceID, r.execution.ID,
-		job{r.job.ID, r.execution.Attempt, r.job.Trigger, r.job.TriggeredBy, r.job.QueuedAt()}})
+		job{r.job.ID, r.execution.Attempt, r.job.Trigger, r.job.TriggeredBy, r.job.QueuedAt()}, r.server})
 	if err != nil {
 		panic(err) // fixed types
 	}

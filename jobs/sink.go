@@ -105,6 +105,9 @@ func (s *sink) store(ctx context.Context, chunks []cronium.Chunk) error {
 		if err == nil {
 			s.engine.metrics.stored(after.Bytes - s.stored.Bytes)
 			s.stored = after
+			if s.server != nil {
+				s.digest.add(chunks)
+			}
 		}
 		return err
 	})

@@ -30,7 +30,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-compact.C:
 			err = e.compact(ctx)
 		case <-sweep.C:
-			err = errors.Join(e.requeueStranded(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
+			err = errors.Join(e.requeueStranded(ctx), e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
 		case <-daily.C:
 			err = e.Store.Tidy(ctx, time.Now())
 		}

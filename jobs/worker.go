@@ -22,6 +22,10 @@ type runArgs struct {
 	WorkspaceID cronium.ID `json:"workspace_id"`
 	EventID     cronium.ID `json:"event_id"`
 	Version     int        `json:"version"`
+
+	// Of a target of a job on servers; without, the job's servers are found first.
+	ServerID *cronium.ID        `json:"server_id,omitempty"`
+	Target   cronium.TargetKind `json:"target,omitempty"`
 }
 
 // Kind names the entries. It is in the database: never change it.
@@ -54,6 +58,12 @@ func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	}
 	if err != nil {
 		return e.later(err)
+	}
+	if args.ServerID != nil {
+		return e.runTarget(ctx, args, content)
+	}
+	if content.Target == cronium.TargetServers {
+		return e.resolve(ctx, args, content)
 	}
 	r := e.newRun(cronium.Execution{ID: cronium.NewID(), WorkspaceID: args.WorkspaceID, JobID: args.JobID, Target: content.Target}, content)
 	e.add(r)

@@ -19,10 +19,12 @@ type Store struct {
 	pool   *pgxpool.Pool // no scope: a transaction sets its workspace
 	worker *pgxpool.Pool // scope 'system'
 
-	claims   *batcher[Claim, *Claimed]
-	starts   *batcher[Started, bool]
-	appends  *batcher[appendRequest, bool]
-	finishes *batcher[Finish, bool]
+	claims       *batcher[Claim, *Claimed]
+	targetClaims *batcher[TargetClaim, *ClaimedTarget]
+	starts       *batcher[Started, bool]
+	appends      *batcher[appendRequest, bool]
+	finishes     *batcher[Finish, bool]
+	targetEnds   *batcher[TargetEnd, bool]
 
 	spans spans // of Activity
 }
@@ -82,6 +84,8 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	s.starts = newBatcher(256, 1, s.startBatch)
 	s.appends = newBatcher(64, 2, s.appendBatch)
 	s.finishes = newBatcher(256, 1, s.finishBatch)
+	s.targetClaims = newBatcher(256, 1, s.claimTargetBatch)
+	s.targetEnds = newBatcher(256, 1, s.endTargetBatch)
 	return s, nil
 }
 
@@ -107,6 +111,8 @@ func (s *Store) Close() {
 	s.starts.close()
 	s.appends.close()
 	s.finishes.close()
+	s.targetClaims.close()
+	s.targetEnds.close()
 	s.pool.Close()
 	s.worker.Close()
 }

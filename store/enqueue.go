@@ -93,10 +93,10 @@ func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
 	}
 	// The event is locked against its removal: it must be there, or see this job.
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input)
-		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9
+		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input, servers)
+		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9, $10
 		FROM events WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE`,
-		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input)
+		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input, j.Servers)
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}

@@ -183,6 +183,11 @@ func (s *Store) Cancel(ctx context.Context, workspace, id cronium.ID, by string)
 		if err != nil || status.Final() {
 			return err
 		}
+		if _, err := tx.Exec(ctx, `
+			UPDATE job_targets SET status = 'CANCELLED', reason = 'Cancelled before it started.', next_attempt = NULL, away_since = NULL, finished_at = now()
+			WHERE workspace_id = $1 AND job_id = $2 AND status IN ('WAITING', 'QUEUED')`, workspace, id); err != nil {
+			return err
+		}
 		return tx.QueryRow(ctx, `
 			UPDATE jobs SET cancelled_at = coalesce(cancelled_at, now()),
 				cancelled_by = CASE WHEN cancelled_at IS NULL THEN $3 ELSE cancelled_by END,

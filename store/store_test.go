@@ -238,13 +238,13 @@ func TestExecutionsOfTheDeadAreTakenOverOnce(t *testing.T) {
 	if err := f.RenewLease(f.ctx, Process{ID: heir, Hostname: "h", PID: 2, Version: "v"}); err != nil {
 		t.Fatal(err)
 	}
-	if adopted, err := f.TakeOver(f.ctx, heir, []cronium.TargetKind{cronium.TargetContainer}, nil, 10); err != nil || len(adopted) != 0 {
+	if adopted, err := f.TakeOver(f.ctx, heir, Serves{Targets: []cronium.TargetKind{cronium.TargetContainer}}, nil, 10); err != nil || len(adopted) != 0 {
 		t.Fatalf("took %d from the living, %v", len(adopted), err)
 	}
 	if err := f.EndLease(f.ctx, f.process); err != nil {
 		t.Fatal(err)
 	}
-	adopted, err := f.TakeOver(f.ctx, heir, []cronium.TargetKind{cronium.TargetContainer}, nil, 10)
+	adopted, err := f.TakeOver(f.ctx, heir, Serves{Targets: []cronium.TargetKind{cronium.TargetContainer}}, nil, 10)
 	if err != nil || len(adopted) != 1 || adopted[0].Execution.ID != execution || adopted[0].Job.ID != j.ID {
 		t.Fatalf("took %+v, %v", adopted, err)
 	}

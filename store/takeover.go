@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,18 +15,27 @@ type Adopted struct {
 	Job       cronium.Job
 	EventName string
 	EventType cronium.EventType
-	Limited   bool // as in Claimed
+	Limited   bool                  // as in Claimed
+	Server    *cronium.TargetServer // that it runs on; nil for a container
 }
 
-// TakeOver gives the process up to limit open executions on the targets that it
-// serves, which belong to nobody alive, or to the process itself without being
+// Serves says which executions a process can drive.
+type Serves struct {
+	Targets []cronium.TargetKind
+	Held    []cronium.ID // of servers whose agents dial in, those that are connected to it
+}
+
+// TakeOver gives the process up to limit open executions that it can drive, which belong to nobody alive, or to the process itself without being
 // among those that it drives (a claim whose answer was lost). It also puts the
 // queue's entries of dead processes right: an entry whose job is still QUEUED
 // may be fetched again, the others are done, because their executions have an
 // owner of their own.
-func (s *Store) TakeOver(ctx context.Context, process cronium.ID, targets []cronium.TargetKind, driven []cronium.ID, limit int) ([]Adopted, error) {
+func (s *Store) TakeOver(ctx context.Context, process cronium.ID, serves Serves, driven []cronium.ID, limit int) ([]Adopted, error) {
 	if driven == nil {
 		driven = []cronium.ID{} // nil would be NULL, with which nothing compares
+	}
+	if serves.Held == nil {
+		serves.Held = []cronium.ID{}
 	}
 	var adopted []Adopted
 	err := s.system(ctx, func(tx pgx.Tx) error {
@@ -40,28 +50,44 @@ func (s *Store) TakeOver(ctx context.Context, process cronium.ID, targets []cron
 		if err := releaseQueue(ctx, tx, dead); err != nil {
 			return err
 		}
-		adopted, err = takeExecutions(ctx, tx, process, targets, dead, driven, limit)
+		adopted, err = takeExecutions(ctx, tx, process, serves, dead, driven, limit)
 		return err
 	})
 	return adopted, mapError(err, "take over executions")
 }
 
-func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, targets []cronium.TargetKind, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
+func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, serves Serves, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
+	if slices.Contains(serves.Targets, cronium.TargetAgent) {
+		// Claims whose answer was lost, of agents that are connected elsewhere now.
+		_, err := tx.Exec(ctx, `UPDATE executions SET owner = NULL WHERE owner = $1 AND status IN ('PENDING', 'RUNNING') AND target = 'agent'
+			AND id <> ALL($2) AND server_id <> ALL($3)`, process, driven, serves.Held)
+		if err != nil {
+			return nil, err
+		}
+	}
 	rows, err := tx.Query(ctx, `
 		WITH free AS (
 			SELECT id FROM executions
-			WHERE status IN ('PENDING', 'RUNNING') AND target = ANY($5) AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
+			WHERE status IN ('PENDING', 'RUNNING') AND target = ANY($5) AND (target <> 'agent' OR server_id = ANY($6))
+				AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
 			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
-		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type, ev.concurrency > 0
-		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id`, process, dead, limit, driven, targets)
+		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type, ev.concurrency > 0,
+			coalesce(s.name, ''), coalesce(s.environment, ''), coalesce(s.tags, '{}')
+		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id LEFT JOIN servers s ON s.id = taken.server_id`,
+		process, dead, limit, driven, serves.Targets, serves.Held)
 	if err != nil {
 		return nil, err
 	}
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (Adopted, error) {
 		var a Adopted
-		err := row.Scan(append(append(scanExecution(&a.Execution), scanJob(&a.Job)...), &a.EventName, &a.EventType, &a.Limited)...)
+		var server cronium.TargetServer
+		err := row.Scan(append(append(scanExecution(&a.Execution), scanJob(&a.Job)...), &a.EventName, &a.EventType, &a.Limited,
+			&server.Name, &server.Environment, &server.Tags)...)
+		if a.Execution.ServerID != nil {
+			server.ID, a.Server = *a.Execution.ServerID, &server
+		}
 		return a, err
 	})
 }
@@ -72,14 +98,15 @@ func releaseQueue(ctx context.Context, tx pgx.Tx, dead []cronium.ID) error {
 	if len(dead) == 0 {
 		return nil
 	}
-	clients := make([]string, len(dead))
+	clients, queues := make([]string, len(dead)), make([]string, len(dead))
 	for i, id := range dead {
-		clients[i] = id.String()
+		clients[i], queues[i] = id.String(), AgentQueue(&id)
 	}
 	_, err := tx.Exec(ctx, `
 		WITH held AS (
-			SELECT r.id, j.status = 'QUEUED' AS queued
+			SELECT r.id, CASE WHEN r.args->>'server_id' IS NULL THEN j.status ELSE t.status END = 'QUEUED' AS queued
 			FROM river_job r LEFT JOIN jobs j ON j.id = (r.args->>'job_id')::uuid
+				LEFT JOIN job_targets t ON t.job_id = (r.args->>'job_id')::uuid AND t.server_id = (r.args->>'server_id')::uuid
 			WHERE r.state = 'running' AND r.kind = 'run'
 			  AND r.attempted_by[array_upper(r.attempted_by, 1)] = ANY($1)
 			LIMIT 1000 FOR UPDATE OF r SKIP LOCKED)
@@ -87,7 +114,21 @@ func releaseQueue(ctx context.Context, tx pgx.Tx, dead []cronium.ID) error {
 			state = CASE WHEN held.queued THEN 'available' ELSE 'completed' END::river_job_state,
 			finalized_at = CASE WHEN held.queued THEN NULL ELSE now() END
 		FROM held WHERE r.id = held.id`, clients)
+	if err != nil {
+		return err
+	}
+	// What was meant for them because an agent was connected to them.
+	_, err = tx.Exec(ctx, `UPDATE river_job SET queue = $2 WHERE queue = ANY($1) AND state IN ('available', 'retryable', 'scheduled')`, queues, AgentQueue(nil))
 	return err
+}
+
+// AgentQueue is the queue of targets whose agents are connected to the process,
+// or of those for which nobody knows (nil).
+func AgentQueue(process *cronium.ID) string {
+	if process == nil {
+		return string(cronium.TargetAgent)
+	}
+	return string(cronium.TargetAgent) + "-" + process.String()
 }
 
 // HandOver gives up all open executions of the process without stopping them,
