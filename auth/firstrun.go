@@ -42,11 +42,16 @@ func (s *Service) FirstRunCode(ctx context.Context) (code string, needed bool, e
 	if err != nil {
 		return "", false, fmt.Errorf("store first-run code: %w", err)
 	}
+	return grouped(plain), true, nil
+}
+
+// grouped is a code as it is easier to read out and to type.
+func grouped(plain string) string {
 	var groups []string
 	for i := 0; i < codeLength; i += 4 {
 		groups = append(groups, plain[i:i+4])
 	}
-	return strings.Join(groups, "-"), true, nil
+	return strings.Join(groups, "-")
 }
 
 // NeedsFirstRun tells whether there is no person yet.

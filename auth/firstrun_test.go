@@ -24,9 +24,8 @@ func TestFirstRunMakesTheAdministratorOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := s.SessionPrincipal(t.Context(), user.ID, workspace.ID, 0)
-	if err != nil || p.Role != cronium.RoleAdmin {
-		t.Errorf("principal %+v, %v", p, err)
+	if p, err := s.Person(t.Context(), workspace.ID, user.ID); err != nil || p.Role != cronium.RoleAdmin {
+		t.Errorf("person %+v, %v", p, err)
 	}
 	_, err = service.MakeFirstAdmin(t.Context(), code, "Eve", "eve@example.com", password, home)
 	wantCode(t, err, cronium.CodeNotFound)

@@ -28,7 +28,7 @@ func newService(t *testing.T) (*auth.Service, *store.Store) {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	service, err := auth.New(s, s.Sessions(), slog.New(slog.DiscardHandler))
+	service, err := auth.New(s, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/alexedwards/scs/v2"
-
 	"cronium.dev/cronium"
 )
 
@@ -15,37 +13,31 @@ import (
 type Store interface {
 	// UserByEmail fails with cronium.ErrNotFound.
 	UserByEmail(ctx context.Context, email string) (*cronium.User, error)
-	// HomeWorkspace is the workspace that a person sees after signing in.
-	HomeWorkspace(ctx context.Context, user cronium.ID) (cronium.ID, error)
-	// SessionPrincipal fails with cronium.ErrNotFound when the epoch has gone
-	// up or the person is no member any more.
-	SessionPrincipal(ctx context.Context, user, workspace cronium.ID, epoch int) (*cronium.Principal, error)
 	// TokenPrincipal fails with cronium.ErrNotFound when no valid token has
 	// the hash. It notes that the token was used.
 	TokenPrincipal(ctx context.Context, hash []byte) (*cronium.Principal, error)
 	// SetPassword ends all sessions and returns the epoch of new ones.
 	SetPassword(ctx context.Context, user cronium.ID, hash string) (epoch int, err error)
-	// EndSessions ends all sessions and returns the epoch of new ones.
-	EndSessions(ctx context.Context, user cronium.ID) (epoch int, err error)
 	FirstRunStore
+	LinkStore
+	SessionStore
 	TryStore
 }
 
 // Service finds out who asks. Its methods may be called concurrently.
 type Service struct {
-	store    Store
-	sessions *scs.SessionManager
-	hasher   *hasher
-	log      *slog.Logger
+	store  Store
+	hasher *hasher
+	log    *slog.Logger
 }
 
 // New makes a service. It fails only when the system has no randomness.
-func New(store Store, sessions scs.CtxStore, log *slog.Logger) (*Service, error) {
+func New(store Store, log *slog.Logger) (*Service, error) {
 	h, err := newHasher()
 	if err != nil {
 		return nil, fmt.Errorf("prepare password hashing: %w", err)
 	}
-	return &Service{store: store, sessions: newSessions(sessions), hasher: h, log: log}, nil
+	return &Service{store: store, hasher: h, log: log}, nil
 }
 
 // Sweep forgets old tries and ended sessions every hour until ctx ends.

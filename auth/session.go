@@ -5,10 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
-
-	"github.com/alexedwards/scs/v2"
 
 	"cronium.dev/cronium"
 )
@@ -17,26 +16,32 @@ import (
 const CookieName = "cronium_session"
 
 // SessionLength is after what time a session ends in any case. Where it is kept
-// (store.Sessions) it also ends after some days without a request.
+// it also ends after some days without a request.
 const SessionLength = 30 * 24 * time.Hour
 
-// Keys of a session's values.
-const (
-	sessionUser      = "user"
-	sessionWorkspace = "workspace"
-	sessionEpoch     = "epoch"
-	sessionBegan     = "began" // seconds since 1970
-)
+// cookieLength is the length of a cookie's value, in characters of five bits.
+const cookieLength = 52
 
-// newSessions makes the manager. It is used by its Load and Commit alone:
-// sessions change in few places, which write the cookie themselves, so an
-// ordinary request writes nothing.
-func newSessions(store scs.CtxStore) *scs.SessionManager {
-	m := scs.New()
-	m.Lifetime = SessionLength
-	m.Store = store
-	m.HashTokenInStore = true
-	return m
+// SessionStore keeps sessions by the SHA-256 of their cookies' values.
+type SessionStore interface {
+	// HomeWorkspace is the workspace that a person sees after signing in.
+	HomeWorkspace(ctx context.Context, user cronium.ID) (cronium.ID, error)
+	// BeginSession fails with cronium.ErrNotFound when all sessions of the
+	// person have ended since the epoch, or they are no member any more.
+	BeginSession(ctx context.Context, session *cronium.Session, hash []byte, epoch int, length time.Duration) error
+	// SessionPrincipal fails with cronium.ErrNotFound when no open session has
+	// the hash or the person is no member any more. It notes the use.
+	SessionPrincipal(ctx context.Context, hash []byte) (*cronium.Principal, error)
+	// EndSession ends one session of the person.
+	EndSession(ctx context.Context, user, session cronium.ID) error
+	// EndSessions ends all sessions of the person and returns the epoch of new ones.
+	EndSessions(ctx context.Context, user cronium.ID) (epoch int, err error)
+}
+
+// Visit is from where a request comes.
+type Visit struct {
+	Address netip.Addr
+	Secure  bool // the browser speaks TLS
 }
 
 // Authenticate finds out who sent r and returns it with that in its context.
@@ -46,22 +51,16 @@ func newSessions(store scs.CtxStore) *scs.SessionManager {
 // nobody signed in. A long stream asks again from time to time, with a request
 // of a fresh context.
 func (s *Service) Authenticate(r *http.Request, tokens bool) (*http.Request, error) {
+	find := s.sessionPrincipal
+	secret := cookieValue(r)
 	if token, ok := bearer(r); ok && tokens {
-		p, err := s.tokenPrincipal(r.Context(), token)
-		if err != nil {
-			return nil, err
-		}
-		return r.WithContext(WithPrincipal(r.Context(), p)), nil
+		find, secret = s.tokenPrincipal, token
 	}
-	ctx, err := s.sessions.Load(r.Context(), cookieValue(r))
-	if err != nil {
-		return nil, fmt.Errorf("load session: %w", err)
-	}
-	p, err := s.sessionPrincipal(ctx)
+	p, err := find(r.Context(), secret)
 	if err != nil {
 		return nil, err
 	}
-	return r.WithContext(WithPrincipal(ctx, p)), nil
+	return r.WithContext(WithPrincipal(r.Context(), p)), nil
 }
 
 func bearer(r *http.Request) (string, bool) {
@@ -89,13 +88,12 @@ func (s *Service) tokenPrincipal(ctx context.Context, token string) (*cronium.Pr
 	return p, nil
 }
 
-func (s *Service) sessionPrincipal(ctx context.Context) (*cronium.Principal, error) {
-	user, ok := cronium.ParseID(s.sessions.GetString(ctx, sessionUser))
-	workspace, ok2 := cronium.ParseID(s.sessions.GetString(ctx, sessionWorkspace))
-	if !ok || !ok2 {
+// sessionPrincipal is who has the cookie; nil: nobody.
+func (s *Service) sessionPrincipal(ctx context.Context, cookie string) (*cronium.Principal, error) {
+	if cookie == "" {
 		return nil, nil
 	}
-	p, err := s.store.SessionPrincipal(ctx, user, workspace, s.sessions.GetInt(ctx, sessionEpoch))
+	p, err := s.store.SessionPrincipal(ctx, hashText(cookie))
 	if errors.Is(err, cronium.ErrNotFound) {
 		return nil, nil
 	}
@@ -106,9 +104,8 @@ func (s *Service) sessionPrincipal(ctx context.Context) (*cronium.Principal, err
 }
 
 // Begin signs the person in on this browser: a new session under a new name,
-// whatever cookie came with the request. secure says that the browser speaks
-// TLS.
-func (s *Service) Begin(w http.ResponseWriter, r *http.Request, user *cronium.User, secure bool) error {
+// whatever cookie came with the request. The session of that one ends.
+func (s *Service) Begin(w http.ResponseWriter, r *http.Request, user *cronium.User, visit Visit) error {
 	ctx := r.Context()
 	workspace, err := s.store.HomeWorkspace(ctx, user.ID)
 	if errors.Is(err, cronium.ErrNotFound) {
@@ -117,35 +114,45 @@ func (s *Service) Begin(w http.ResponseWriter, r *http.Request, user *cronium.Us
 	if err != nil {
 		return fmt.Errorf("find workspace of %s: %w", user.ID, err)
 	}
-	if err := s.sessions.Clear(ctx); err != nil {
-		return fmt.Errorf("clear session: %w", err)
+	if err := s.endPresent(r); err != nil {
+		return err
 	}
-	s.sessions.Put(ctx, sessionUser, user.ID.String())
-	s.sessions.Put(ctx, sessionWorkspace, workspace.String())
-	s.sessions.Put(ctx, sessionBegan, time.Now().Unix())
-	return s.renew(ctx, w, user.SessionEpoch, secure)
+	return s.begin(w, r, &cronium.Session{UserID: user.ID, WorkspaceID: workspace}, user.SessionEpoch, visit)
 }
 
-// renew gives the session a new name and writes it and its cookie.
-func (s *Service) renew(ctx context.Context, w http.ResponseWriter, epoch int, secure bool) error {
-	s.sessions.Put(ctx, sessionEpoch, epoch)
-	if err := s.sessions.RenewToken(ctx); err != nil {
-		return fmt.Errorf("renew session: %w", err)
+// begin stores a session and writes its cookie.
+func (s *Service) begin(w http.ResponseWriter, r *http.Request, session *cronium.Session, epoch int, visit Visit) error {
+	session.ID, session.Address, session.Browser = cronium.NewID(), visit.Address.String(), BrowserName(r.UserAgent())
+	name := randomText(cookieLength)
+	err := s.store.BeginSession(r.Context(), session, hashText(name), epoch, SessionLength)
+	if errors.Is(err, cronium.ErrNotFound) {
+		return cronium.Errorf(cronium.CodeUnauthorized, "Your password or your membership was changed at this moment. Sign in again.")
 	}
-	token, _, err := s.sessions.Commit(ctx)
 	if err != nil {
-		return fmt.Errorf("store session: %w", err)
+		return err
 	}
-	http.SetCookie(w, cookie(token, int(SessionLength/time.Second), secure))
+	http.SetCookie(w, cookie(name, int(SessionLength/time.Second), visit.Secure))
 	return nil
 }
 
 // End signs this browser out.
 func (s *Service) End(w http.ResponseWriter, r *http.Request, secure bool) error {
-	if err := s.sessions.Destroy(r.Context()); err != nil {
-		return fmt.Errorf("end session: %w", err)
+	if err := s.endPresent(r); err != nil {
+		return err
 	}
 	http.SetCookie(w, cookie("", -1, secure))
+	return nil
+}
+
+// endPresent ends the session that the request came with, if it did.
+func (s *Service) endPresent(r *http.Request) error {
+	p, err := s.sessionPrincipal(r.Context(), cookieValue(r))
+	if err != nil || p == nil {
+		return err
+	}
+	if err := s.store.EndSession(r.Context(), p.UserID, p.SessionID); err != nil && !errors.Is(err, cronium.ErrNotFound) {
+		return fmt.Errorf("end session: %w", err)
+	}
 	return nil
 }
 
@@ -154,15 +161,8 @@ func (s *Service) EndEverywhere(w http.ResponseWriter, r *http.Request, secure b
 	if _, err := s.store.EndSessions(r.Context(), FromContext(r.Context()).UserID); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
-	return s.End(w, r, secure)
-}
-
-// SignedInSince is when this browser's session began.
-func (s *Service) SignedInSince(r *http.Request) time.Time {
-	if began := s.sessions.GetInt64(r.Context(), sessionBegan); began > 0 {
-		return time.Unix(began, 0).UTC()
-	}
-	return time.Time{}
+	http.SetCookie(w, cookie("", -1, secure))
+	return nil
 }
 
 func cookie(value string, maxAge int, secure bool) *http.Cookie {

@@ -50,7 +50,7 @@ func (s *Service) SignIn(ctx context.Context, email, password string, address ne
 // ChangePassword sets a new password if the current one is right, and ends all
 // other sessions of the person. Problems name the fields current_password and
 // new_password.
-func (s *Service) ChangePassword(w http.ResponseWriter, r *http.Request, current, next string, secure bool) error {
+func (s *Service) ChangePassword(w http.ResponseWriter, r *http.Request, current, next string, visit Visit) error {
 	ctx, p := r.Context(), FromContext(r.Context())
 	if err := CheckPassword("new_password", next, p.Email).Err("The new password"); err != nil {
 		return err
@@ -77,7 +77,7 @@ func (s *Service) ChangePassword(w http.ResponseWriter, r *http.Request, current
 	if err := s.store.ReturnTry(ctx, nil, limit.Key, ""); err != nil {
 		return fmt.Errorf("note password change: %w", err)
 	}
-	return s.renew(ctx, w, epoch, secure)
+	return s.begin(w, r, &cronium.Session{UserID: p.UserID, WorkspaceID: p.WorkspaceID}, epoch, visit)
 }
 
 // ResetPassword sets a password without asking for the old one, for an

@@ -20,7 +20,7 @@ type User struct {
 	ID            ID
 	Email         string // lower case
 	Name          string
-	PasswordHash  string // Argon2id in PHC form
+	PasswordHash  string // Argon2id in PHC form; "" = none was set yet
 	InstanceAdmin bool
 	SessionEpoch  int // goes up to end all sessions
 	CreatedAt     time.Time
@@ -38,6 +38,37 @@ type Token struct {
 	ExpiresAt   *time.Time // nil: never
 	LastUsedAt  *time.Time // to the minute
 	RevokedAt   *time.Time
+}
+
+// Session is a browser in which a person has signed in. The cookie's value is
+// not kept, only its SHA-256.
+type Session struct {
+	ID          ID
+	UserID      ID
+	WorkspaceID ID
+	BeganAt     time.Time
+	UsedAt      time.Time // to ten minutes
+	EndsAt      time.Time // in any case
+	Address     string    // from which the person signed in
+	Browser     string    // in words: "Firefox on Linux"
+}
+
+// PasswordLink lets a person set their password once, without the old one. The
+// code is shown once to who makes it; its SHA-256 is kept.
+type PasswordLink struct {
+	Hash      []byte
+	CreatedBy string // a person's name
+	ExpiresAt time.Time
+}
+
+// Roles lists them from the least to the most.
+var Roles = []Role{RoleViewer, RoleUser, RoleAdmin}
+
+// ValidateRole checks a role that was asked for.
+func ValidateRole(role Role) Problems {
+	var p Problems
+	p.Add(slices.Contains(Roles, role), "role", "must be ADMIN, USER or VIEWER")
+	return p
 }
 
 // ValidatePerson checks a person's name and e-mail address.
@@ -64,7 +95,7 @@ func ValidateToken(name string, scope Scope, expires *time.Time, now time.Time) 
 	n := utf8.RuneCountInString(name)
 	p.Add(strings.TrimSpace(name) == name && n >= 1 && n <= 120 && printable(name), "name",
 		"must have 1 to 120 printable characters, with no space at either end")
-	p.Add(slices.Contains(Scopes, scope), "scope", "must be read, run or write")
+	p.Add(slices.Contains(Scopes, scope), "scope", "must be read, run, write, admin or metrics")
 	p.Add(expires == nil || expires.After(now) && expires.Before(now.AddDate(10, 0, 0)), "expires_at",
 		"must be in the future and within ten years, or left out for a token that does not expire")
 	return p

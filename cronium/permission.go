@@ -22,68 +22,91 @@ const (
 	PermissionRead    Permission = "read"    // see events, jobs, output
 	PermissionRun     Permission = "run"     // start and cancel jobs
 	PermissionWrite   Permission = "write"   // change events
-	PermissionAdmin   Permission = "admin"   // the workspace's settings, engine, full network
-	PermissionToken   Permission = "token"   // make and revoke one's own API tokens; never with a token
+	PermissionAdmin   Permission = "admin"   // the workspace's settings, engine, full network, who its people are
+	PermissionToken   Permission = "token"   // one's own ways in, API tokens and sessions; never with a token
+	PermissionPeople  Permission = "people"  // add, change and remove people; never with a token
+	PermissionMetrics Permission = "metrics" // figures of the whole instance; for instance administrators
 )
 
 // Scope is what an API token may be used for.
 type Scope string
 
-// The scopes. Each includes the one before: run may read, write may run.
+// The scopes. Of the first four each includes the one before: run may read,
+// write may run, admin may write. ScopeMetrics stands alone.
 const (
-	ScopeRead  Scope = "read"
-	ScopeRun   Scope = "run"
-	ScopeWrite Scope = "write"
+	ScopeRead    Scope = "read"
+	ScopeRun     Scope = "run"
+	ScopeWrite   Scope = "write"
+	ScopeAdmin   Scope = "admin"   // what only an administrator may; not what is never done with a token
+	ScopeMetrics Scope = "metrics" // /metrics and nothing else, for Prometheus
 )
 
-// Scopes lists them from the least to the most.
-var Scopes = []Scope{ScopeRead, ScopeRun, ScopeWrite}
+// Scopes lists them from the least to the most, and ScopeMetrics.
+var Scopes = []Scope{ScopeRead, ScopeRun, ScopeWrite, ScopeAdmin, ScopeMetrics}
 
 var rolePermissions = map[Role][]Permission{
 	RoleViewer: {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken},
 	RoleUser:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite},
-	RoleAdmin:  {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite, PermissionAdmin},
+	RoleAdmin:  {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite, PermissionAdmin, PermissionPeople},
 }
 
 var scopePermissions = map[Scope][]Permission{
-	ScopeRead:  {PermissionPublic, PermissionAccount, PermissionRead},
-	ScopeRun:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun},
-	ScopeWrite: {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite},
+	ScopeRead:    {PermissionPublic, PermissionAccount, PermissionRead},
+	ScopeRun:     {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun},
+	ScopeWrite:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite},
+	ScopeAdmin:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite, PermissionAdmin},
+	ScopeMetrics: {PermissionPublic, PermissionAccount, PermissionMetrics},
 }
 
-// Allows tells whether the role may do all that the scope is for.
-func (r Role) Allows(scope Scope) bool {
-	for _, permission := range scopePermissions[scope] {
-		if !slices.Contains(rolePermissions[r], permission) {
-			return false
+// ScopeFor is the least scope with which the permission is given; "" for what
+// is never done with a token.
+func ScopeFor(permission Permission) Scope {
+	for _, scope := range Scopes {
+		if slices.Contains(scopePermissions[scope], permission) {
+			return scope
 		}
 	}
-	return true
+	return ""
 }
 
 // Principal is who asks, in which workspace, and by what means.
 type Principal struct {
-	UserID      ID
-	UserName    string
-	Email       string
-	WorkspaceID ID
-	Role        Role
-	TokenID     *ID    // set when a token was used
-	TokenName   string // its name
-	Scope       Scope  // of the token
+	UserID        ID
+	UserName      string
+	Email         string
+	WorkspaceID   ID
+	Role          Role
+	InstanceAdmin bool   // of the whole instance, whatever the role here
+	SessionID     ID     // of the browser; zero when a token was used
+	TokenID       *ID    // set when a token was used
+	TokenName     string // its name
+	Scope         Scope  // of the token
 }
 
-// Can is the one check of what a principal may do: the role allows it and,
-// where a token is used, the token's scope does too. A nil principal may only
-// do what is public.
+// Can is the one check of what a principal may do: the person may do it here
+// and, where a token is used, the token's scope allows it too. A nil principal
+// may only do what is public.
 func (p *Principal) Can(permission Permission) bool {
 	if p == nil {
 		return permission == PermissionPublic
 	}
-	if !slices.Contains(rolePermissions[p.Role], permission) {
-		return false
+	return p.mayAsPerson(permission) && (p.TokenID == nil || slices.Contains(scopePermissions[p.Scope], permission))
+}
+
+// mayAsPerson tells what the principal may do without a token.
+func (p *Principal) mayAsPerson(permission Permission) bool {
+	return slices.Contains(rolePermissions[p.Role], permission) || p.InstanceAdmin && permission == PermissionMetrics
+}
+
+// MayIssue tells whether the person may make tokens of the scope: whether they
+// may do all that it is for.
+func (p *Principal) MayIssue(scope Scope) bool {
+	for _, permission := range scopePermissions[scope] {
+		if !p.mayAsPerson(permission) {
+			return false
+		}
 	}
-	return p.TokenID == nil || slices.Contains(scopePermissions[p.Scope], permission)
+	return slices.Contains(Scopes, scope)
 }
 
 // Trigger is what a job started by the principal is marked with.

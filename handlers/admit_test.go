@@ -35,6 +35,7 @@ func apiRoutes() []handlers.Route {
 	var routes []handlers.Route
 	for _, p := range []cronium.Permission{
 		cronium.PermissionAccount, cronium.PermissionRead, cronium.PermissionRun, cronium.PermissionWrite, cronium.PermissionAdmin, cronium.PermissionToken,
+		cronium.PermissionPeople, cronium.PermissionMetrics,
 	} {
 		routes = append(routes, route("GET", "/api/"+string(p), p, handlers.KindAPI, echo))
 	}
@@ -56,13 +57,17 @@ func TestTokensMayWhatTheirScopeAndTheirOwnersRoleMay(t *testing.T) {
 		{"an administrator's read token", admin, cronium.ScopeRead, "account read"},
 		{"an administrator's run token", admin, cronium.ScopeRun, "account read run"},
 		{"an administrator's write token", admin, cronium.ScopeWrite, "account read run write"},
+		{"an administrator's admin token", admin, cronium.ScopeAdmin, "account read run write admin"},
+		{"an instance administrator's metrics token", admin, cronium.ScopeMetrics, "account metrics"},
 		{"a viewer's write token", viewer, cronium.ScopeWrite, "account read"},
+		{"a viewer's admin token", viewer, cronium.ScopeAdmin, "account read"},
+		{"a viewer's metrics token", viewer, cronium.ScopeMetrics, "account"},
 	} {
 		b := s.browser(t)
 		secret, _ := s.token(t, s.home, c.owner.ID, c.scope, nil)
 		b.header.Set("Authorization", "Bearer "+secret)
 		var may []string
-		for _, p := range strings.Fields("account read run write admin token") {
+		for _, p := range strings.Fields("account read run write admin token people metrics") {
 			if res := b.get("/api/" + p); res.StatusCode == http.StatusOK {
 				may = append(may, p)
 			} else {
@@ -129,7 +134,7 @@ func TestALostRoleIsLostAtOnce(t *testing.T) {
 	user := s.add(t, s.home, "user@example.com", cronium.RoleUser)
 	b := s.signedIn(t, "user@example.com")
 	b.get("/api/write").want(t, http.StatusOK)
-	if err := s.store.SetRole(t.Context(), s.home, user.ID, cronium.RoleViewer); err != nil {
+	if err := s.store.SetRole(t.Context(), s.home, cronium.ID{}, user.ID, cronium.RoleViewer); err != nil {
 		t.Fatal(err)
 	}
 	b.get("/api/write").want(t, http.StatusForbidden)

@@ -82,6 +82,8 @@ func (h *Handlers) apiRoutes() []Route {
 	a.jobOperations()
 	a.executionOperations()
 	a.accountOperations()
+	a.sessionOperations()
+	a.peopleOperations()
 	a.documentOperations()
 	return a.table.routes
 }
@@ -143,7 +145,7 @@ func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, er
 	}
 	if o.permission != cronium.PermissionPublic {
 		op.Security = []map[string][]string{{"session": {}}}
-		if o.permission != cronium.PermissionToken {
+		if cronium.ScopeFor(o.permission) != "" {
 			op.Security = append(op.Security, map[string][]string{"token": {}})
 		}
 	}

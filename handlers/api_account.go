@@ -29,6 +29,7 @@ type whoamiOutput struct {
 		Email       string               `json:"email"`
 		WorkspaceID cronium.ID           `json:"workspace_id"`
 		Role        cronium.Role         `json:"role" enum:"ADMIN,USER,VIEWER"`
+		Instance    bool                 `json:"instance_admin" doc:"Administrator of the whole instance"`
 		Token       *whoamiToken         `json:"token,omitempty" doc:"The token that was used, if one was"`
 		Permissions []cronium.Permission `json:"permissions" doc:"What may be done in this way"`
 	}
@@ -37,14 +38,14 @@ type whoamiOutput struct {
 type whoamiToken struct {
 	ID    cronium.ID    `json:"id"`
 	Name  string        `json:"name"`
-	Scope cronium.Scope `json:"scope" enum:"read,run,write"`
+	Scope cronium.Scope `json:"scope" enum:"read,run,write,admin,metrics"`
 }
 
 func (a *api) whoami(ctx context.Context, _ *struct{}) (*whoamiOutput, error) {
 	p := who(ctx)
 	out := &whoamiOutput{}
 	out.Body.UserID, out.Body.Name, out.Body.Email = p.UserID, p.UserName, p.Email
-	out.Body.WorkspaceID, out.Body.Role = p.WorkspaceID, p.Role
+	out.Body.WorkspaceID, out.Body.Role, out.Body.Instance = p.WorkspaceID, p.Role, p.InstanceAdmin
 	if p.TokenID != nil {
 		out.Body.Token = &whoamiToken{*p.TokenID, p.TokenName, p.Scope}
 	}
@@ -60,7 +61,7 @@ type apiToken struct {
 	ID         cronium.ID    `json:"id"`
 	Name       string        `json:"name"`
 	Prefix     string        `json:"prefix" doc:"The token's first characters, for recognising it"`
-	Scope      cronium.Scope `json:"scope" enum:"read,run,write"`
+	Scope      cronium.Scope `json:"scope" enum:"read,run,write,admin,metrics"`
 	CreatedAt  time.Time     `json:"created_at"`
 	ExpiresAt  *time.Time    `json:"expires_at,omitempty"`
 	LastUsedAt *time.Time    `json:"last_used_at,omitempty"`
@@ -95,7 +96,7 @@ type createTokenInput struct {
 	request *http.Request
 	Body    struct {
 		Name      string     `json:"name,omitempty" doc:"Required"`
-		Scope     string     `json:"scope,omitempty" enum:"read,run,write" doc:"Required"`
+		Scope     string     `json:"scope,omitempty" enum:"read,run,write,admin,metrics" doc:"Required"`
 		ExpiresAt *time.Time `json:"expires_at,omitempty" doc:"Never where it is not given"`
 	}
 }

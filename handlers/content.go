@@ -10,8 +10,13 @@ import (
 // switched off here, a schema that cannot be used, a default input that does not
 // fit it. Pages and API call it before they save.
 func (h *Handlers) checkContent(p *cronium.Principal, content *cronium.Content) error {
+	full := content.Network == cronium.NetworkFull
+	if full && p.TokenID != nil && p.Role == cronium.RoleAdmin && !p.Can(cronium.PermissionAdmin) {
+		return cronium.Errorf(cronium.CodeForbidden,
+			"The network full needs a token of the scope %s; this one has the scope %s.", cronium.ScopeFor(cronium.PermissionAdmin), p.Scope)
+	}
 	problems := content.Validate()
-	problems.Add(content.Network != cronium.NetworkFull || p.Role == cronium.RoleAdmin, "network",
+	problems.Add(!full || p.Can(cronium.PermissionAdmin), "network",
 		"full may be chosen by an administrator alone, because it reaches this server's own network; internet and none may be chosen by everybody")
 	problems.Add(content.Target != cronium.TargetProcess || h.ProcessTarget, "target",
 		"process is switched off on this server: it runs scripts without isolation. Choose container")

@@ -68,7 +68,7 @@ func (h *Handlers) editor(r *http.Request, tab string) (views.Event, error) {
 	}
 	page := views.Event{
 		EventHead: head, Content: version.Content, Form: views.FormOf(&head.Event, &version.Content),
-		ProcessTarget: h.ProcessTarget, FullNetwork: principal(r).Role == cronium.RoleAdmin,
+		ProcessTarget: h.ProcessTarget, FullNetwork: principal(r).Can(cronium.PermissionAdmin),
 	}
 	schema, err := inputschema.Compile(version.Content.InputSchema)
 	if err != nil {

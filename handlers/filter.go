@@ -157,3 +157,24 @@ func eventFilter(query string) (filter store.EventFilter, problems []string) {
 	filter.Query = strings.Join(names, " ")
 	return filter, problems
 }
+
+// peopleFilter reads the filter of the list of people.
+func peopleFilter(query string) (filter store.PeopleFilter, problems []string) {
+	var names []string
+	for _, w := range filterWords(query) {
+		switch w.key {
+		case "", "name":
+			names = append(names, w.value)
+		case "role":
+			filter.Role = cronium.Role(strings.ToUpper(w.value))
+			if len(cronium.ValidateRole(filter.Role)) > 0 {
+				filter.Role = ""
+				problems = append(problems, fmt.Sprintf("“role:%s” is not known. It can be admin, user or viewer.", w.value))
+			}
+		default:
+			problems = append(problems, fmt.Sprintf("“%s” is not a filter. Known are role and name.", w.key))
+		}
+	}
+	filter.Query = strings.Join(names, " ")
+	return filter, problems
+}

@@ -17,7 +17,7 @@ func (h *Handlers) healthRoutes() []Route {
 	return []Route{
 		{Method: http.MethodGet, Pattern: "/healthz", Permission: cronium.PermissionPublic, Kind: KindStatic, Handle: h.healthz},
 		{Method: http.MethodGet, Pattern: "/readyz", Permission: cronium.PermissionPublic, Kind: KindStatic, Handle: h.readyz},
-		{Method: http.MethodGet, Pattern: "/metrics", Permission: cronium.PermissionRead, Kind: KindAPI, Handle: h.serveMetrics},
+		{Method: http.MethodGet, Pattern: "/metrics", Permission: cronium.PermissionMetrics, Kind: KindAPI, Handle: h.serveMetrics},
 	}
 }
 

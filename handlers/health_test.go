@@ -19,7 +19,7 @@ func TestHealthTellsTheProcessFromTheDatabase(t *testing.T) {
 	b.get("/healthz").want(t, 200, "alive")
 }
 
-func TestMetricsAreForWhoMayRead(t *testing.T) {
+func TestMetricsAreForAMetricsToken(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t, func(c *handlers.Config) {
 		c.Containers = idle{Error: "it does not answer", PoolSize: 8, Created: 5, Pool: []container.Idle{
@@ -29,6 +29,8 @@ func TestMetricsAreForWhoMayRead(t *testing.T) {
 	b := s.program(t, cronium.ScopeWrite)
 	e := read[struct{ ID string }](t, b.call("POST", "/events", object{"name": "E", "type": "BASH", "status": "ACTIVE"}), 201)
 	b.call("POST", "/events/"+e.ID+"/run", nil).want(t, 202)
+	b.get("/metrics").want(t, 403, "token of the scope metrics")
+	b = s.program(t, cronium.ScopeMetrics)
 	b.get("/metrics").want(t, 200, `cronium_jobs{status="QUEUED"} 1`, `cronium_jobs{status="CLAIMED"} 1`, "cronium_job_start_seconds",
 		`cronium_queue_depth{queue="container",state="available"} 1`, "cronium_database_up 1", "cronium_database_bytes", "cronium_output_bytes_total",
 		`cronium_build_info{version="test"} 1`, "cronium_run_slots 1", `cronium_database_connections{pool="web",state="max"}`, "go_goroutines",

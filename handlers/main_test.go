@@ -54,7 +54,7 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	}
 	t.Cleanup(s.store.Close)
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if s.auth, err = auth.New(s.store, s.store.Sessions(), log); err != nil {
+	if s.auth, err = auth.New(s.store, log); err != nil {
 		t.Fatal(err)
 	}
 	assets, err := static.New()

@@ -33,6 +33,9 @@ type request struct {
 	principal *cronium.Principal
 }
 
+// visit is where it comes from, for who is signed in.
+func (r *request) visit() auth.Visit { return auth.Visit{Address: r.address, Secure: r.secure} }
+
 type requestKey struct{}
 
 func requestOf(r *http.Request) *request {
@@ -145,6 +148,10 @@ func (h *Handlers) admit(route Route, w http.ResponseWriter, r *http.Request) (*
 	if route.Kind == KindStatic {
 		return r, nil
 	}
+	if route.Kind == KindAgent { // there is no session that another site could use
+		w.Header().Set("Cache-Control", "no-store")
+		return r, nil
+	}
 	if err := h.csrf.Check(r); err != nil {
 		return r, &cronium.Error{Code: cronium.CodeForbidden, Message: "The request came from another site, so it was not carried out.", Err: err}
 	}
@@ -170,11 +177,14 @@ func authorize(p *cronium.Principal, permission cronium.Permission) error {
 		return nil
 	case p == nil:
 		return cronium.Errorf(cronium.CodeUnauthorized, "Sign in, or send an API token in the header Authorization: Bearer crn_….")
-	case p.TokenID != nil && permission == cronium.PermissionToken:
-		return cronium.Errorf(cronium.CodeForbidden, "API tokens are made and revoked by a person who is signed in, not with a token.")
+	case p.TokenID != nil && cronium.ScopeFor(permission) == "":
+		return cronium.Errorf(cronium.CodeForbidden, "Tokens, sessions and people are changed by a person who is signed in, never with a token.")
 	case p.TokenID != nil:
 		return cronium.Errorf(cronium.CodeForbidden,
-			"The token has the scope %s and its owner the role %s; together they do not allow this (%s).", p.Scope, p.Role, permission)
+			"The token has the scope %s and its owner the role %s; together they do not allow this. It needs a token of the scope %s whose owner may do it.",
+			p.Scope, p.Role, cronium.ScopeFor(permission))
+	case permission == cronium.PermissionMetrics:
+		return cronium.Errorf(cronium.CodeForbidden, "These figures are of the whole instance, so only its administrators may see them.")
 	}
 	return cronium.Errorf(cronium.CodeForbidden,
 		"Your role here is %s, which does not allow this. Ask an administrator of the workspace.", p.Role)

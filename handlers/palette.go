@@ -68,7 +68,8 @@ func (h *Handlers) places(r *http.Request, query string) (found []views.Place) {
 		all = append(all, views.Place{Label: "New event", URL: "/events/new", Icon: "plus"})
 	}
 	if principal(r).Can(cronium.PermissionAdmin) {
-		all = append(all, views.Place{Label: "Settings: engine", URL: "/settings/engine", Icon: "engine"})
+		all = append(all, views.Place{Label: "People", URL: "/people", Icon: "person"},
+			views.Place{Label: "Settings: engine", URL: "/settings/engine", Icon: "engine"})
 	}
 	for _, place := range all {
 		if strings.Contains(strings.ToLower(place.Label), strings.ToLower(query)) {

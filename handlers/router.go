@@ -39,6 +39,8 @@ type Config struct {
 	Containers interface {
 		Status(ctx context.Context) container.Status
 	}
+	// Agents are those that dial in; nil if this process takes none.
+	Agents Agents
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
 	// Draining ends when the server begins to stop: streams end then, and
@@ -69,6 +71,7 @@ const (
 	KindAPI    Kind = "api"    // JSON; errors are problem+json
 	KindStream Kind = "stream" // an answer that stays open; errors are problem+json
 	KindStatic Kind = "static" // files; nobody is asked who they are
+	KindAgent  Kind = "agent"  // an agent that shows who it is inside of what it opens; errors are problem+json
 )
 
 // Handler answers a request. What it returns before it has written anything is
@@ -148,10 +151,12 @@ func (h *Handlers) table() []Route {
 		h.setupRoutes(),
 		h.signInRoutes(),
 		h.settingsRoutes(),
+		h.peopleRoutes(),
 		h.homeRoutes(),
 		h.eventsRoutes(),
 		h.eventRoutes(),
 		h.jobRoutes(),
+		h.agentRoutes(),
 		h.apiRoutes(),
 		h.liveRoutes(),
 		h.healthRoutes(),
@@ -166,6 +171,7 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.
 var allPermissions = []cronium.Permission{
 	cronium.PermissionPublic, cronium.PermissionAccount, cronium.PermissionRead, cronium.PermissionRun,
 	cronium.PermissionWrite, cronium.PermissionAdmin, cronium.PermissionToken,
+	cronium.PermissionPeople, cronium.PermissionMetrics,
 }
 
 func checkTable(routes []Route) error {
@@ -177,8 +183,10 @@ func checkTable(routes []Route) error {
 			return fmt.Errorf("route %s is there twice", name)
 		case !slices.Contains(allPermissions, r.Permission):
 			return fmt.Errorf("route %s names no permission", name)
-		case r.Kind != KindPage && r.Kind != KindAPI && r.Kind != KindStream && r.Kind != KindStatic:
+		case r.Kind != KindPage && r.Kind != KindAPI && r.Kind != KindStream && r.Kind != KindStatic && r.Kind != KindAgent:
 			return fmt.Errorf("route %s names no kind", name)
+		case r.Kind == KindAgent && r.Permission != cronium.PermissionPublic:
+			return fmt.Errorf("route %s is for agents and not public", name)
 		case r.Kind == KindStatic && r.Permission != cronium.PermissionPublic:
 			return fmt.Errorf("route %s is static and not public", name)
 		case r.Handle == nil:

@@ -33,6 +33,7 @@ type visitor struct {
 // visitors are nobody, each role, and each scope of an administrator's token.
 func visitors(t *testing.T, s *site) []visitor {
 	s.add(t, s.home, "user@example.com", cronium.RoleUser)
+	s.add(t, s.home, "admin@example.com", cronium.RoleAdmin)
 	viewer := s.add(t, s.home, "viewer@example.com", cronium.RoleViewer)
 	admin := s.people["mira@example.com"].ID
 	session := func(email string) func() *browser {
@@ -54,10 +55,13 @@ func visitors(t *testing.T, s *site) []visitor {
 		{"nobody", "", false, func() *browser { return s.browser(t) }},
 		{"a viewer", "account token read", false, session("viewer@example.com")},
 		{"a user", "account token read run write", false, session("user@example.com")},
-		{"an administrator", "account token read run write admin", false, session("mira@example.com")},
+		{"an administrator", "account token read run write admin people", false, session("admin@example.com")},
+		{"an instance administrator", "account token read run write admin people metrics", false, session("mira@example.com")},
 		{"a read token", "account read", true, token(admin, cronium.ScopeRead)},
 		{"a run token", "account read run", true, token(admin, cronium.ScopeRun)},
 		{"a write token", "account read run write", true, token(admin, cronium.ScopeWrite)},
+		{"an admin token", "account read run write admin", true, token(admin, cronium.ScopeAdmin)},
+		{"a metrics token", "account metrics", true, token(admin, cronium.ScopeMetrics)},
 		{"a viewer's write token", "account read", true, token(viewer.ID, cronium.ScopeWrite)},
 	}
 }
@@ -316,7 +320,7 @@ func kindOf(t *testing.T, pattern string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(pattern, "/{id}")
 	kind := before[strings.LastIndexByte(before, '/')+1:]
-	if !slices.Contains([]string{"events", "jobs", "executions", "tokens"}, kind) {
+	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions"}, kind) {
 		t.Fatalf("the walk does not know what the id in %s is: teach plant to make one", pattern)
 	}
 	return kind
@@ -347,5 +351,16 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	write(`INSERT INTO executions (id, workspace_id, job_id, attempt, target, status, error, started_at, finished_at)
 		VALUES ($1, $2, $3, 1, 'container', 'FAILURE', $4, now(), now())`, execution, workspace, job, name)
 	_, token := s.token(t, workspace, owner, cronium.ScopeRead, nil)
-	return map[string]string{"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String()}
+	member := &cronium.User{ID: cronium.NewID(), Email: cronium.NewID().String() + "@example.com", Name: name}
+	if err := s.store.AddUser(t.Context(), workspace, member, cronium.RoleUser); err != nil {
+		t.Fatal(err)
+	}
+	session := &cronium.Session{ID: cronium.NewID(), UserID: member.ID, WorkspaceID: workspace, Browser: name}
+	if err := s.store.BeginSession(t.Context(), session, []byte(member.Email), 0, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
+		"people": member.ID.String(), "sessions": session.ID.String(),
+	}
 }

@@ -19,6 +19,8 @@ func (h *Handlers) settingsRoutes() []Route {
 		{Method: http.MethodPost, Pattern: "/settings/profile", Permission: cronium.PermissionAccount, Kind: KindPage, Handle: h.saveProfile},
 		{Method: http.MethodPost, Pattern: "/settings/password", Permission: cronium.PermissionAccount, Kind: KindPage, Handle: h.changePassword},
 		{Method: http.MethodPost, Pattern: "/settings/sessions/end", Permission: cronium.PermissionAccount, Kind: KindPage, Handle: h.endSessions},
+		{Method: http.MethodPost, Pattern: "/settings/sessions/others", Permission: cronium.PermissionAccount, Kind: KindPage, Handle: h.endOtherSessions},
+		{Method: http.MethodPost, Pattern: "/settings/sessions/{id}/end", Permission: cronium.PermissionAccount, Kind: KindPage, Handle: h.endSession},
 		{Method: http.MethodGet, Pattern: "/settings/tokens", Permission: cronium.PermissionToken, Kind: KindPage, Handle: h.tokensPage},
 		{Method: http.MethodPost, Pattern: "/settings/tokens", Permission: cronium.PermissionToken, Kind: KindPage, Handle: h.makeTokenByForm},
 		{Method: http.MethodPost, Pattern: "/settings/tokens/{id}/revoke", Permission: cronium.PermissionToken, Kind: KindPage, Handle: h.revokeTokenByForm},
@@ -40,6 +42,10 @@ func (h *Handlers) settingsFrame(r *http.Request, title string) (layout.Frame, e
 		f.Said = "Your name is saved."
 	case "password":
 		f.Said = "Your password is changed; every other session of yours has ended."
+	case "session":
+		f.Said = "The session has ended."
+	case "sessions":
+		f.Said = "Every other session of yours has ended."
 	case "revoked":
 		f.Said = "The token is revoked."
 	}
@@ -55,7 +61,10 @@ func (h *Handlers) renderProfile(w http.ResponseWriter, r *http.Request, status 
 	if page.Frame, err = h.settingsFrame(r, "Profile"); err != nil {
 		return err
 	}
-	page.Email, page.Role, page.Since = principal(r).Email, principal(r).Role, h.Auth.SignedInSince(r)
+	page.Email, page.Role = principal(r).Email, principal(r).Role
+	if page.Sessions, err = h.Store.Sessions(r.Context(), principal(r).UserID); err != nil {
+		return err
+	}
 	return h.render(w, r, status, page.Page())
 }
 
@@ -77,7 +86,7 @@ func (h *Handlers) changePassword(w http.ResponseWriter, r *http.Request) error 
 	if err := readForm(r); err != nil {
 		return err
 	}
-	err := h.Auth.ChangePassword(w, r, r.PostForm.Get("current_password"), r.PostForm.Get("new_password"), requestOf(r).secure)
+	err := h.Auth.ChangePassword(w, r, r.PostForm.Get("current_password"), r.PostForm.Get("new_password"), requestOf(r).visit())
 	if err == nil {
 		return redirect(w, r, "/settings/profile?done=password")
 	}
@@ -96,6 +105,24 @@ func (h *Handlers) endSessions(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return redirect(w, r, "/signin")
+}
+
+func (h *Handlers) endOtherSessions(w http.ResponseWriter, r *http.Request) error {
+	if err := h.Store.EndOtherSessions(r.Context(), principal(r).UserID, principal(r).SessionID); err != nil {
+		return err
+	}
+	return redirect(w, r, "/settings/profile?done=sessions")
+}
+
+func (h *Handlers) endSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	if err := h.Store.EndSession(r.Context(), principal(r).UserID, id); err != nil {
+		return err
+	}
+	return redirect(w, r, "/settings/profile?done=session")
 }
 
 func (h *Handlers) tokensPage(w http.ResponseWriter, r *http.Request) error {
@@ -150,7 +177,12 @@ func (h *Handlers) makeTokenByForm(w http.ResponseWriter, r *http.Request) error
 func (h *Handlers) makeToken(r *http.Request, name string, scope cronium.Scope, expires *time.Time) (secret string, token *cronium.Token, err error) {
 	p := principal(r)
 	problems := cronium.ValidateToken(name, scope, expires, time.Now())
-	problems.Add(p.Role.Allows(scope), "scope", "asks for more than your role here (%s) allows", p.Role)
+	if len(problems) == 0 && scope == cronium.ScopeMetrics {
+		problems.Add(p.MayIssue(scope), "scope", "metrics is for administrators of the whole instance, because the figures are of all workspaces")
+	}
+	if len(problems) == 0 {
+		problems.Add(p.MayIssue(scope), "scope", "asks for more than your role here (%s) allows", p.Role)
+	}
 	if err := problems.Err("The token"); err != nil {
 		return "", nil, err
 	}

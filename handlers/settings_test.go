@@ -52,17 +52,22 @@ func TestAWrongTokenFormNamesTheFieldAndKeepsWhatWasTyped(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)
 	s.add(t, s.home, "viewer@example.com", cronium.RoleViewer)
+	s.add(t, s.home, "user@example.com", cronium.RoleUser)
+	s.add(t, s.home, "other@example.com", cronium.RoleAdmin)
 	viewer, admin := s.signedIn(t, "viewer@example.com"), s.signedIn(t, "mira@example.com")
+	user, other := s.signedIn(t, "user@example.com"), s.signedIn(t, "other@example.com")
 	for _, c := range []struct {
 		who               *browser
 		name, scope, days string
 		says              string
 	}{
 		{admin, "", "read", "30", "1 to 120 printable characters"},
-		{admin, "deploy", "admin", "30", "read, run or write"},
+		{admin, "deploy", "root", "30", "read, run, write, admin or metrics"},
 		{admin, "deploy", "read", "-1", "number of days"},
 		{admin, "deploy", "read", "soon", "number of days"},
 		{viewer, "deploy", "write", "30", "your role here (VIEWER)"},
+		{user, "deploy", "admin", "30", "your role here (USER)"},
+		{other, "deploy", "metrics", "30", "administrators of the whole instance"},
 	} {
 		res := c.who.post("/settings/tokens", url.Values{"name": {c.name}, "scope": {c.scope}, "days": {c.days}})
 		res.want(t, http.StatusUnprocessableEntity, c.says, `value="`+c.name+`"`)

@@ -41,7 +41,7 @@ func (h *Handlers) setUp(w http.ResponseWriter, r *http.Request) error {
 	}
 	user, err := h.Auth.MakeFirstAdmin(r.Context(), page.Code, page.Name, page.Email, r.PostForm.Get("password"), requestOf(r).address)
 	if err == nil {
-		if err = h.Auth.Begin(w, r, user, requestOf(r).secure); err == nil {
+		if err = h.Auth.Begin(w, r, user, requestOf(r).visit()); err == nil {
 			return redirect(w, r, "/")
 		}
 	}

@@ -39,7 +39,7 @@ func (h *Handlers) signIn(w http.ResponseWriter, r *http.Request) error {
 	info := requestOf(r)
 	user, err := h.Auth.SignIn(r.Context(), page.Email, r.PostForm.Get("password"), info.address)
 	if err == nil {
-		if err = h.Auth.Begin(w, r, user, info.secure); err == nil {
+		if err = h.Auth.Begin(w, r, user, info.visit()); err == nil {
 			h.Log.InfoContext(r.Context(), "signed in", "request", info.id, "user", user.ID, "address", info.address)
 			return redirect(w, r, page.Next)
 		}

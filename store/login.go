@@ -6,66 +6,9 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"cronium.dev/cronium"
 )
-
-// sessionIdle is how long a session lives without a request. Its end is moved
-// at most once an hour, so that reading a page writes nothing.
-const (
-	sessionIdle = 7 * 24 * time.Hour
-	sessionStep = time.Hour
-)
-
-// Sessions keeps browser sessions by the hash of their token, for the session
-// manager of package auth. Times are the database's.
-type Sessions struct{ pool *pgxpool.Pool }
-
-// Sessions gives the sessions.
-func (s *Store) Sessions() *Sessions { return &Sessions{s.pool} }
-
-// FindCtx reads a session that has not ended, and notes that it is in use.
-func (s *Sessions) FindCtx(ctx context.Context, token string) ([]byte, bool, error) {
-	var data []byte
-	var move bool
-	err := s.pool.QueryRow(ctx, `SELECT data, least(ends_at, now() + $2::interval) > expiry + $3::interval
-		FROM sessions WHERE token = $1 AND expiry > now()`, token, sessionIdle, sessionStep).Scan(&data, &move)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, false, nil
-	}
-	if err == nil && move {
-		_, err = s.pool.Exec(ctx, `UPDATE sessions SET expiry = least(ends_at, now() + $2::interval) WHERE token = $1`, token, sessionIdle)
-	}
-	return data, err == nil, mapError(err, "read session")
-}
-
-// CommitCtx stores a session that ends at the given time, or when idle.
-func (s *Sessions) CommitCtx(ctx context.Context, token string, data []byte, endsAt time.Time) error {
-	_, err := s.pool.Exec(ctx, `INSERT INTO sessions (token, data, expiry, ends_at)
-		VALUES ($1, $2, least($3, now() + $4::interval), $3)
-		ON CONFLICT (token) DO UPDATE SET data = excluded.data`, token, data, endsAt, sessionIdle)
-	return mapError(err, "store session")
-}
-
-// DeleteCtx ends a session.
-func (s *Sessions) DeleteCtx(ctx context.Context, token string) error {
-	_, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE token = $1`, token)
-	return mapError(err, "end session")
-}
-
-// Find is FindCtx without a context, as the session manager's interface asks.
-func (s *Sessions) Find(token string) ([]byte, bool, error) {
-	return s.FindCtx(context.Background(), token)
-}
-
-// Commit is CommitCtx without a context.
-func (s *Sessions) Commit(token string, data []byte, endsAt time.Time) error {
-	return s.CommitCtx(context.Background(), token, data, endsAt)
-}
-
-// Delete is DeleteCtx without a context.
-func (s *Sessions) Delete(token string) error { return s.DeleteCtx(context.Background(), token) }
 
 // TakeTry counts a try for each limit, or for none and returns how long the
 // longest one makes it wait. Tries of one key pass here one after another.
@@ -151,7 +94,7 @@ func (s *Store) ReturnTry(ctx context.Context, limits []cronium.TryLimit, forget
 // SweepSignIns removes ended sessions, counts of tries a day old, and marks of
 // places from which nobody has signed in for 90 days.
 func (s *Store) SweepSignIns(ctx context.Context) error {
-	if _, err := s.pool.Exec(ctx, `DELETE FROM sessions WHERE expiry <= now()`); err != nil {
+	if _, err := s.worker.Exec(ctx, `DELETE FROM sessions s WHERE NOT (`+openSession+`)`); err != nil {
 		return mapError(err, "remove ended sessions")
 	}
 	_, err := s.pool.Exec(ctx, `DELETE FROM login_failures

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -10,13 +9,33 @@ import (
 	"cronium.dev/cronium"
 )
 
-// Person is a member of a workspace.
+// Person is a member of a workspace, with what is known of them there.
 type Person struct {
-	ID        cronium.ID
-	Email     string
-	Name      string
-	Role      cronium.Role
-	CreatedAt time.Time
+	ID            cronium.ID
+	Email         string
+	Name          string
+	Role          cronium.Role
+	CreatedAt     time.Time  // of the membership
+	SeenAt        *time.Time // in a browser, to ten minutes
+	InstanceAdmin bool
+	HasPassword   bool
+	LinkExpiresAt *time.Time // of the link to set a password; nil without one
+	Sessions      int        // open ones, here
+	Tokens        int        // valid API tokens, here
+}
+
+// PeopleFilter chooses members of a workspace.
+type PeopleFilter struct {
+	Query string       // part of the name or the e-mail address, in any case
+	Role  cronium.Role // "" = any
+	After *PersonCursor
+	Limit int // 0 = all
+}
+
+// PersonCursor is where a page of people ended.
+type PersonCursor struct {
+	Name string     `json:"name"` // in lower case, as the database has it
+	ID   cronium.ID `json:"id"`
 }
 
 const userColumns = `id, email, name, password_hash, instance_admin, session_epoch, created_at`
@@ -38,20 +57,6 @@ func (s *Store) user(ctx context.Context, sql string, key any) (*cronium.User, e
 	}
 	user, err := pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[cronium.User])
 	return user, mapError(err, "look up person")
-}
-
-// SessionPrincipal is the person in the workspace, if sessions of the epoch
-// are still good and the person is still a member.
-func (s *Store) SessionPrincipal(ctx context.Context, user, workspace cronium.ID, epoch int) (*cronium.Principal, error) {
-	p := cronium.Principal{UserID: user, WorkspaceID: workspace}
-	err := s.worker.QueryRow(ctx, `SELECT u.name, u.email, m.role
-		FROM users u JOIN memberships m ON m.user_id = u.id
-		WHERE u.id = $1 AND m.workspace_id = $2 AND u.session_epoch = $3`, user, workspace, epoch,
-	).Scan(&p.UserName, &p.Email, &p.Role)
-	if err != nil {
-		return nil, mapError(err, "look up session")
-	}
-	return &p, nil
 }
 
 // HomeWorkspace is the workspace of which the person was made a member first.
@@ -78,20 +83,55 @@ func (s *Store) AddWorkspace(ctx context.Context, w *cronium.Workspace) error {
 	return mapError(err, "make workspace")
 }
 
-// People lists the members of a workspace by name.
-func (s *Store) People(ctx context.Context, workspace cronium.ID) ([]Person, error) {
-	var people []Person
-	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT u.id, u.email, u.name, m.role, u.created_at
+const personColumns = `u.id, u.email, u.name, m.role, m.created_at, m.seen_at, u.instance_admin, u.password_hash <> '' AS has_password,
+	(SELECT l.expires_at FROM password_links l WHERE l.user_id = u.id) AS link_expires_at,
+	(SELECT count(*) FROM sessions s WHERE s.user_id = u.id AND s.workspace_id = m.workspace_id AND ` + openSession + `) AS sessions,
+	(SELECT count(*) FROM api_tokens t WHERE t.user_id = u.id AND t.workspace_id = m.workspace_id
+		AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())) AS tokens`
+
+// People lists members of a workspace by name. next is where the following
+// page begins; nil on the last.
+func (s *Store) People(ctx context.Context, workspace cronium.ID, f PeopleFilter) (people []Person, next *PersonCursor, err error) {
+	after := PersonCursor{}
+	if f.After != nil {
+		after = *f.After
+	}
+	limit := f.Limit + 1
+	if f.Limit == 0 {
+		limit = 1 << 30
+	}
+	err = s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+personColumns+`
 			FROM memberships m JOIN users u ON u.id = m.user_id
-			WHERE m.workspace_id = $1 ORDER BY lower(u.name), u.id`, workspace)
+			WHERE m.workspace_id = $1 AND ($2 = '' OR m.role = $2) AND (strpos(lower(u.name), lower($3)) > 0 OR strpos(u.email, lower($3)) > 0)
+				AND ($4::uuid = '00000000-0000-0000-0000-000000000000' OR (lower(u.name), u.id) > ($5, $4::uuid))
+			ORDER BY lower(u.name), u.id LIMIT $6`, workspace, f.Role, f.Query, after.ID, after.Name, limit)
 		if err != nil {
 			return err
 		}
-		people, err = pgx.CollectRows(rows, pgx.RowToStructByName[Person])
+		if people, err = pgx.CollectRows(rows, pgx.RowToStructByName[Person]); err != nil || len(people) < limit {
+			return err
+		}
+		people = people[:f.Limit]
+		next = &PersonCursor{ID: people[f.Limit-1].ID}
+		return tx.QueryRow(ctx, `SELECT lower(name) FROM users WHERE id = $1`, next.ID).Scan(&next.Name)
+	})
+	return people, next, mapError(err, "list people")
+}
+
+// Person finds a member of a workspace.
+func (s *Store) Person(ctx context.Context, workspace, user cronium.ID) (*Person, error) {
+	var person *Person
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+personColumns+`
+			FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.workspace_id = $1 AND u.id = $2`, workspace, user)
+		if err != nil {
+			return err
+		}
+		person, err = pgx.CollectExactlyOneRow(rows, pgx.RowToAddrOfStructByName[Person])
 		return err
 	})
-	return people, mapError(err, "list people")
+	return person, mapError(err, "look up person")
 }
 
 // AddUser stores a new person as a member of a workspace.
@@ -126,32 +166,24 @@ func (s *Store) RenameUser(ctx context.Context, user cronium.ID, name string) er
 	return mapError(err, "rename person")
 }
 
-// SetPassword stores a password's hash, ends all sessions of the person, and
-// returns the epoch of new ones.
+// SetPassword stores a password's hash, ends all sessions of the person and
+// their link to set one, and returns the epoch of new sessions.
 func (s *Store) SetPassword(ctx context.Context, user cronium.ID, hash string) (epoch int, err error) {
-	err = s.pool.QueryRow(ctx, `UPDATE users SET password_hash = $2, session_epoch = session_epoch + 1
-		WHERE id = $1 RETURNING session_epoch`, user, hash).Scan(&epoch)
+	err = s.system(ctx, func(tx pgx.Tx) error {
+		epoch, err = setPassword(ctx, tx, user, hash)
+		return err
+	})
 	return epoch, mapError(err, "set password")
 }
 
-// EndSessions ends all sessions of the person and returns the epoch of new ones.
-func (s *Store) EndSessions(ctx context.Context, user cronium.ID) (epoch int, err error) {
-	err = s.pool.QueryRow(ctx, `UPDATE users SET session_epoch = session_epoch + 1
-		WHERE id = $1 RETURNING session_epoch`, user).Scan(&epoch)
-	return epoch, mapError(err, "end sessions")
-}
-
-// SetRole changes what a member of the workspace may do.
-func (s *Store) SetRole(ctx context.Context, workspace, user cronium.ID, role cronium.Role) error {
-	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE memberships SET role = $3 WHERE workspace_id = $1 AND user_id = $2`, workspace, user, role)
-		if err == nil && tag.RowsAffected() == 0 {
-			return cronium.ErrNotFound
-		}
-		return err
-	})
-	if err != nil && cronium.CodeOf(err) != cronium.CodeNotFound {
-		return fmt.Errorf("set role: %w", err)
+func setPassword(ctx context.Context, tx pgx.Tx, user cronium.ID, hash string) (epoch int, err error) {
+	if err := tx.QueryRow(ctx, `UPDATE users SET password_hash = $2, session_epoch = session_epoch + 1
+		WHERE id = $1 RETURNING session_epoch`, user, hash).Scan(&epoch); err != nil {
+		return 0, err
 	}
-	return err
+	if _, err := tx.Exec(ctx, `DELETE FROM sessions WHERE user_id = $1`, user); err != nil {
+		return 0, err
+	}
+	_, err = tx.Exec(ctx, `DELETE FROM password_links WHERE user_id = $1`, user)
+	return epoch, err
 }

@@ -56,13 +56,13 @@ func (s *Store) TokenPrincipal(ctx context.Context, hash []byte) (*cronium.Princ
 	var id cronium.ID
 	var stored []byte
 	var note bool
-	err := s.worker.QueryRow(ctx, `SELECT t.id, t.hash, t.name, t.scope, t.workspace_id, u.id, u.name, u.email, m.role,
+	err := s.worker.QueryRow(ctx, `SELECT t.id, t.hash, t.name, t.scope, t.workspace_id, u.id, u.name, u.email, u.instance_admin, m.role,
 			t.last_used_at IS NULL OR t.last_used_at < date_trunc('minute', now())
 		FROM api_tokens t
 		JOIN users u ON u.id = t.user_id
 		JOIN memberships m ON m.workspace_id = t.workspace_id AND m.user_id = t.user_id
 		WHERE t.hash = $1 AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > now())`, hash,
-	).Scan(&id, &stored, &p.TokenName, &p.Scope, &p.WorkspaceID, &p.UserID, &p.UserName, &p.Email, &p.Role, &note)
+	).Scan(&id, &stored, &p.TokenName, &p.Scope, &p.WorkspaceID, &p.UserID, &p.UserName, &p.Email, &p.InstanceAdmin, &p.Role, &note)
 	if err != nil {
 		return nil, mapError(err, "look up token")
 	}

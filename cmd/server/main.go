@@ -23,7 +23,7 @@ var version = "development"
 
 type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	User    userCommand    `cmd:"" help:"Add people, set passwords, list people."`
+	User    userCommand    `cmd:"" help:"Add, list, change and remove people, and set passwords."`
 	Token   tokenCommand   `cmd:"" help:"Make, list and revoke API tokens."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
 	Doctor  doctorCommand  `cmd:"" help:"Check engine, database, disk, clock and port, and say what to do."`

@@ -16,6 +16,7 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 	"cronium.dev/executor/container"
+	"cronium.dev/executor/installed"
 	"cronium.dev/executor/process"
 	"cronium.dev/handlers"
 	"cronium.dev/jobs"
@@ -55,7 +56,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	tails := live.NewTails(hub, s, log)
 	defer tails.Close()
 
-	engine, containers, err := c.engine(ctx, s, hub, key, log)
+	engine, containers, agents, err := c.engine(ctx, s, hub, key, log)
 	if err != nil {
 		return err
 	}
@@ -66,6 +67,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	var background sync.WaitGroup
 	background.Go(func() { containers.Run(work) })
+	background.Go(func() { runAgents(work, agents, hub) })
 	defer func() {
 		stop, cancel := context.WithTimeout(context.Background(), stopLimit)
 		defer cancel()
@@ -76,7 +78,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		background.Wait()
 	}()
 
-	people, err := auth.New(s, s.Sessions(), log)
+	people, err := auth.New(s, log)
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	handler := handlers.New(handlers.Config{
-		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: containers, Log: log, Version: version,
+		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: containers, Agents: agents, Log: log, Version: version,
 		Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
 	})
 	if err := announce(ctx, people, c.address(listener)); err != nil {
@@ -96,14 +98,14 @@ func (c *serveCommand) Run(ctx context.Context) error {
 }
 
 // engine wires the targets and the life of jobs.
-func (c *serveCommand) engine(ctx context.Context, s *store.Store, hub *live.Hub, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, *container.Backend, error) {
+func (c *serveCommand) engine(ctx context.Context, s *store.Store, hub *live.Hub, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, *container.Backend, *installed.Backend, error) {
 	agent, err := c.agentFile()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	instance, err := instanceName(ctx, s)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	id := cronium.NewID()
 	first := cronium.NewContent(cronium.EventPython)
@@ -113,21 +115,25 @@ func (c *serveCommand) engine(ctx context.Context, s *store.Store, hub *live.Hub
 		PoolSize: c.Pool, Prewarm: executor.Spec{Network: first.Network, Limits: first.Limits}, DNS: c.DNS, Log: log,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: containers}
+	agents, err := c.installedAgents(s, hub, key, id, log)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: containers, cronium.TargetAgent: agents}
 	if c.ProcessTarget {
 		log.Warn("the process target is on: scripts run on this machine without isolation")
 		backends[cronium.TargetProcess], err = process.New(process.Config{Agent: agent, Dir: filepath.Join(c.Data, "process"), Key: public, Log: log})
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	}
 	engine, err := jobs.New(jobs.Config{
 		ID: id, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
 		MaxRuns: c.MaxRuns, LockDir: filepath.Join(c.Data, "processes"),
 	})
-	return engine, containers, err
+	return engine, containers, agents, err
 }
 
 // instanceName names the installation in the labels of its containers.

@@ -22,7 +22,7 @@ type tokenAddCommand struct {
 	peopleFlags
 	Email string `arg:"" help:"Whose token it is: it may do no more than that person."`
 	Name  string `required:"" help:"What uses it; jobs name it as what started them."`
-	Scope string `default:"read" enum:"read,run,write" help:"read, run or write; each includes the one before."`
+	Scope string `default:"read" enum:"read,run,write,admin,metrics" help:"read, run, write or admin, each includes the one before; or metrics, for /metrics alone."`
 	Days  int    `default:"90" help:"Days until it ends, 1 to 3650; 0 means never."`
 }
 
@@ -38,7 +38,7 @@ type tokenRevokeCommand struct {
 }
 
 func (c *tokenAddCommand) Run(ctx context.Context) error {
-	p, user, err := c.owner(ctx, c.Email)
+	p, person, err := c.member(ctx, c.Email)
 	if err != nil {
 		return err
 	}
@@ -48,12 +48,15 @@ func (c *tokenAddCommand) Run(ctx context.Context) error {
 		at := time.Now().AddDate(0, 0, c.Days)
 		expires = &at
 	}
-	if err := cronium.ValidateToken(c.Name, cronium.Scope(c.Scope), expires, time.Now()).Err("The token"); err != nil {
+	problems := cronium.ValidateToken(c.Name, cronium.Scope(c.Scope), expires, time.Now())
+	owner := cronium.Principal{Role: person.Role, InstanceAdmin: person.InstanceAdmin}
+	problems.Add(owner.MayIssue(cronium.Scope(c.Scope)), "scope", "allows more than %s may, who is %s here", person.Email, person.Role)
+	if err := problems.Err("The token"); err != nil {
 		return err
 	}
 	secret, hash, prefix := auth.NewToken()
 	token := &cronium.Token{
-		ID: cronium.NewID(), WorkspaceID: p.workspace.ID, UserID: user.ID,
+		ID: cronium.NewID(), WorkspaceID: p.workspace.ID, UserID: person.ID,
 		Name: c.Name, Prefix: prefix, Scope: cronium.Scope(c.Scope), ExpiresAt: expires,
 	}
 	if err := p.store.CreateToken(ctx, token, hash); err != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,8 @@ type userCommand struct {
 	Add      userAddCommand      `cmd:"" help:"Add a person. The password is asked for, or read from the standard input."`
 	Password userPasswordCommand `cmd:"" help:"Set a person's password and end their sessions. The password is asked for, or read from the standard input."`
 	List     userListCommand     `cmd:"" help:"List the people of a workspace."`
+	Role     userRoleCommand     `cmd:"" help:"Change what a person may do in a workspace."`
+	Remove   userRemoveCommand   `cmd:"" help:"Take a person out of a workspace: sessions end, API tokens are revoked, what they made stays."`
 }
 
 type userAddCommand struct {
@@ -40,6 +43,18 @@ type userPasswordCommand struct {
 }
 
 type userListCommand struct{ peopleFlags }
+
+type userRoleCommand struct {
+	peopleFlags
+	Email         string `arg:"" help:"The person's e-mail address."`
+	Role          string `arg:"" enum:"ADMIN,USER,VIEWER" help:"ADMIN, USER or VIEWER."`
+	InstanceAdmin *bool  `negatable:"" help:"Also make the person an administrator of the whole instance, or an ordinary one."`
+}
+
+type userRemoveCommand struct {
+	peopleFlags
+	Email string `arg:"" help:"The person's e-mail address."`
+}
 
 // peopleFlags are those of every command about people.
 type peopleFlags struct {
@@ -64,7 +79,7 @@ func (f *peopleFlags) people(ctx context.Context) (*people, error) {
 		return nil, err
 	}
 	p := &people{store: s, close: func() { s.Close(); stop() }}
-	if p.auth, err = auth.New(s, s.Sessions(), log); err == nil {
+	if p.auth, err = auth.New(s, log); err == nil {
 		p.workspace, err = s.WorkspaceBySlug(ctx, f.Workspace)
 	}
 	if errors.Is(err, cronium.ErrNotFound) {
@@ -89,6 +104,35 @@ func (p *people) find(ctx context.Context, email string) (*cronium.User, error) 
 	return user, err
 }
 
+// member opens the database and finds a member of the workspace in it.
+func (f *peopleFlags) member(ctx context.Context, email string) (*people, *store.Person, error) {
+	p, err := f.people(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	person, err := p.member(ctx, email)
+	if err != nil {
+		p.close()
+		return nil, nil, err
+	}
+	return p, person, nil
+}
+
+func (p *people) member(ctx context.Context, email string) (*store.Person, error) {
+	user, err := p.find(ctx, email)
+	if err != nil {
+		return nil, err
+	}
+	if p.workspace == nil {
+		return nil, cronium.Errorf(cronium.CodeNotFound, "There is no workspace yet.")
+	}
+	person, err := p.store.Person(ctx, p.workspace.ID, user.ID)
+	if errors.Is(err, cronium.ErrNotFound) {
+		return nil, cronium.Errorf(cronium.CodeNotFound, "%s is no member of the workspace %s.", user.Email, p.workspace.Slug)
+	}
+	return person, err
+}
+
 func (c *userAddCommand) Run(ctx context.Context) error {
 	p, err := c.people(ctx)
 	if err != nil {
@@ -101,6 +145,9 @@ func (c *userAddCommand) Run(ctx context.Context) error {
 	}
 	if p.workspace == nil && c.Role != string(cronium.RoleAdmin) {
 		return cronium.Errorf(cronium.CodeConflict, "Nobody is there yet, and the first person is the administrator: add --role ADMIN.")
+	}
+	if joined, err := p.join(ctx, c.Email, cronium.Role(c.Role)); joined || err != nil {
+		return err
 	}
 	password, err := askPassword(os.Stdin, os.Stderr)
 	if err != nil {
@@ -115,6 +162,25 @@ func (c *userAddCommand) Run(ctx context.Context) error {
 		fmt.Printf("%s can sign in.\n", auth.NormalEmail(c.Email))
 	}
 	return err
+}
+
+// join makes somebody who has an account already a member of the workspace.
+func (p *people) join(ctx context.Context, email string, role cronium.Role) (bool, error) {
+	if p.workspace == nil {
+		return false, nil
+	}
+	user, err := p.store.UserByEmail(ctx, auth.NormalEmail(email))
+	if errors.Is(err, cronium.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	if _, err := p.store.AddPerson(ctx, p.workspace.ID, cronium.ID{}, user, role, nil); err != nil {
+		return false, err
+	}
+	fmt.Printf("%s has an account already and is a member now. cronium user password sets another password.\n", user.Email)
+	return true, nil
 }
 
 // addFirst goes through the first run: who may read the database may be given
@@ -167,16 +233,51 @@ func (c *userListCommand) Run(ctx context.Context) error {
 		fmt.Println("Nobody is there yet. Start the server and open the first-run page, or use cronium user add --role ADMIN.")
 		return nil
 	}
-	members, err := p.store.People(ctx, p.workspace.ID)
+	members, _, err := p.store.People(ctx, p.workspace.ID, store.PeopleFilter{})
 	if err != nil {
 		return err
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "E-MAIL\tNAME\tROLE\tSINCE")
+	fmt.Fprintln(table, "E-MAIL\tNAME\tROLE\tSINCE\tLAST SEEN\tINSTANCE")
 	for _, m := range members {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", m.Email, m.Name, m.Role, m.CreatedAt.UTC().Format("2006-01-02"))
+		instance := ""
+		if m.InstanceAdmin {
+			instance = "administrator"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", m.Email, m.Name, m.Role, m.CreatedAt.UTC().Format(time.DateOnly), day(m.SeenAt), instance)
 	}
 	return table.Flush()
+}
+
+func (c *userRoleCommand) Run(ctx context.Context) error {
+	p, person, err := c.member(ctx, c.Email)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.store.SetRole(ctx, p.workspace.ID, cronium.ID{}, person.ID, cronium.Role(c.Role)); err != nil {
+		return err
+	}
+	if c.InstanceAdmin != nil {
+		if err := p.store.SetInstanceAdmin(ctx, person.ID, *c.InstanceAdmin); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("%s is %s now.\n", person.Email, c.Role)
+	return nil
+}
+
+func (c *userRemoveCommand) Run(ctx context.Context) error {
+	p, person, err := c.member(ctx, c.Email)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := p.store.RemovePerson(ctx, p.workspace.ID, cronium.ID{}, person.ID); err != nil {
+		return err
+	}
+	fmt.Printf("%s is removed: sessions have ended, API tokens are revoked. What %s made stays.\n", person.Email, person.Name)
+	return nil
 }
 
 // askPassword reads a line. On a terminal it asks for it and does not show it.

@@ -36,7 +36,7 @@ func TestTheFirstPersonAtTheCommandLineIsTheAdministrator(t *testing.T) {
 	if err := p.add(t.Context(), "Jo", "Jo@example.com", "a long enough password", cronium.RoleViewer); cronium.CodeOf(err) != cronium.CodeConflict {
 		t.Errorf("twice: %v", err)
 	}
-	members, err := p.store.People(t.Context(), p.workspace.ID)
+	members, _, err := p.store.People(t.Context(), p.workspace.ID, store.PeopleFilter{})
 	if err != nil || len(members) != 2 || members[0].Name != "Jo" || members[1].Role != cronium.RoleAdmin {
 		t.Errorf("people %+v, %v", members, err)
 	}

@@ -48,7 +48,7 @@ func FieldName(field string) string {
 		"limits.timeout_seconds": "Time", "limits.memory_mib": "Memory", "limits.cpus": "Processor", "limits.disk_mib": "Work directory",
 		"limits.output_mib": "Output", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
 		"retry.factor": "Factor of the waits", "retry.max_seconds": "Longest wait", "input_schema": "Schema", "current_password": "Current password",
-		"new_password": "New password", "email": "E-mail", "code": "First-run code",
+		"new_password": "New password", "email": "E-mail", "code": "First-run code", "link_code": "Code",
 	}[field]; known {
 		return label
 	}

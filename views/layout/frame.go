@@ -36,6 +36,7 @@ const (
 	NavHome     Nav = "home"
 	NavEvents   Nav = "events"
 	NavJobs     Nav = "jobs"
+	NavPeople   Nav = "people"
 	NavSettings Nav = "settings"
 )
 
@@ -71,12 +72,15 @@ type navLink struct {
 }
 
 func (f Frame) links() []navLink {
-	return []navLink{
+	links := []navLink{
 		{nav: NavHome, url: "/", label: "Home", icon: "home"},
 		{nav: NavEvents, url: "/events", label: "Events", icon: "events", count: f.Events, countedNoun: "events"},
 		{nav: NavJobs, url: "/jobs", label: "Jobs", icon: "jobs", count: f.OpenJobs, countedNoun: "not finished"},
-		{nav: NavSettings, url: "/settings", label: "Settings", icon: "settings"},
 	}
+	if f.Can(cronium.PermissionPeople) {
+		links = append(links, navLink{nav: NavPeople, url: "/people", label: "People", icon: "person"})
+	}
+	return append(links, navLink{nav: NavSettings, url: "/settings", label: "Settings", icon: "settings"})
 }
 
 const htmxConfig = `{"includeIndicatorCSS":false,"history":"reload"}`
