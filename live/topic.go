@@ -18,6 +18,9 @@ func OutputTopic(execution cronium.ID) Topic { return Topic("output:" + executio
 // EventsTopic is the topic of a workspace's events: one was made or changed.
 func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspace.String()) }
 
+// ServersTopic is the topic of a workspace's servers: one came, went or changed.
+func ServersTopic(workspace cronium.ID) Topic { return Topic("servers:" + workspace.String()) }
+
 // CancelTopic is for server processes alone: cancel was asked for some job and
 // stands in the database.
 const CancelTopic Topic = "cancel"

@@ -45,6 +45,8 @@ type Config struct {
 	Tries    Tries
 	Process  cronium.ID         // this server process
 	Key      ed25519.PrivateKey // of the instance
+	Version  string             // of this process; agents are brought to it
+	Binaries map[string]string  // files of the agent, by architecture as Go names it
 	// Changed is called when a server of the workspace has come or gone.
 	Changed func(workspace cronium.ID)
 	Log     *slog.Logger
@@ -57,6 +59,8 @@ type Backend struct {
 	tls    *tls.Config
 	crowd  chan struct{} // a place for each agent that may be on its way in
 	asking chan struct{} // a place for each question about them to the database
+
+	binaries binaries
 
 	tasks sync.WaitGroup // what ends and tidies connections
 
