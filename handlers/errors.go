@@ -66,7 +66,7 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, kind Kind, err e
 	if rec, ok := w.(*recorder); ok && rec.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer was sent: cut it
 	}
-	if kind == KindAPI || kind == KindStream {
+	if kind == KindAPI || kind == KindStream || kind == KindAgent {
 		writeProblem(w, p)
 		return
 	}
