@@ -222,10 +222,14 @@ func (s *Store) AddAgentKey(ctx context.Context, server cronium.ID, before, next
 	return mapError(err, "note the next key of an agent")
 }
 
-// AgentKeys lists the keys of a server's agent, the newest first.
+// AgentKeys lists the newest 100 keys of a server's agent, the newest first.
 func (s *Store) AgentKeys(ctx context.Context, workspace, server cronium.ID) ([]cronium.AgentKey, error) {
 	var keys []cronium.AgentKey
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		var there cronium.ID
+		if err := tx.QueryRow(ctx, `SELECT id FROM servers WHERE workspace_id = $1 AND id = $2`, workspace, server).Scan(&there); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, `
 			SELECT public_key, server_id, created_at, used_at, expires_at, revoked_at, revoked_by
 			FROM agent_keys WHERE workspace_id = $1 AND server_id = $2 ORDER BY created_at DESC LIMIT 100`, workspace, server)
