@@ -183,7 +183,7 @@ type Execution struct {
 	Signal        int
 	OutOfMemory   bool
 	Error         string // for a person, beyond the exit code
-	Progress      string // what is being waited for before the start, for a person
+	Progress      string // what is being waited for, for a person: before the start, or while the target is away
 	StartedAt     *time.Time
 	FinishedAt    *time.Time
 	Warm          bool // taken from the pool

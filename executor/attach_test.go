@@ -125,6 +125,28 @@ func TestAnAgentIsTrustedNoFurtherThanTheProtocol(t *testing.T) {
 	}
 }
 
+// awayPlace is one that cannot be reached.
+type awayPlace struct{ impostorPlace }
+
+func (awayPlace) Dial(context.Context) (net.Conn, error) { return nil, ErrUnavailable }
+
+func TestACancelThatReachesNobodyEnds(t *testing.T) {
+	t.Parallel()
+	cancel := make(chan struct{})
+	told := 0
+	run := Run{ExecutionID: cronium.NewID(), Started: true, Cancel: cancel, Away: func(_ context.Context, reason error) {
+		if told++; told == 1 {
+			close(cancel)
+		}
+	}}
+	ctx, stop := context.WithTimeout(t.Context(), 4*CancelPatience)
+	defer stop()
+	_, err := Drive(ctx, awayPlace{}, run, &counter{})
+	if !errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
+		t.Errorf("ended with %v, want that it cannot be reached", err)
+	}
+}
+
 // Whatever a message carries counts, or memory would not be bounded.
 func TestTheQueueCountsAllThatAMessageCarries(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,8 @@ import (
 const (
 	firstWait = 50 * time.Millisecond
 	longWait  = 2 * time.Second
-	takenWait = time.Second // after another server has taken the execution over
+	takenWait = time.Second   // after another server has taken the execution over
+	awayWait  = 8 * firstWait // from then on the agent counts as away, not as cut off for a moment
 )
 
 // agentFailures is how often in a row an agent may answer that something is
@@ -31,8 +32,10 @@ const agentFailures = 8
 //
 // It returns the Finish once the sink has everything. It fails with ErrGone
 // when what ran there is lost (and ErrUnasked if nothing can have run), with *cronium.Error when the agent refused the
-// script, with the sink's error, and with the context's when that ends. In the
-// last two cases the script goes on unharmed and can be driven again.
+// script, with ErrUnavailable when the script shall be stopped and the agent
+// cannot be told so for CancelPatience, with the sink's error, and with the
+// context's cause when that ends. In the last three cases the script goes on
+// unharmed and can be driven again.
 //
 // Drive neither forgets the execution nor destroys the place: the caller does
 // one of them after storing the final state.
@@ -62,7 +65,13 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 			return nil, err
 		}
 		if d.progress {
-			wait, failures = firstWait, 0
+			wait, failures, d.unheard = firstWait, 0, time.Time{}
+		}
+		if d.givesUp() {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		if run.Away != nil && wait >= awayWait {
+			run.Away(ctx, err)
 		}
 		if failures++; failures >= agentFailures && agentFailed(err) {
 			return nil, &cronium.Error{Code: cronium.CodeInternal, Message: "The agent failed: " + status.Convert(err).Message() + ".", Err: err}
@@ -109,12 +118,25 @@ type drive struct {
 	place    Place
 	run      Run
 	sink     Sink
-	known    bool   // the agent has the execution in its spool
-	asked    bool   // a Start was sent: the script may run, whatever came of it
-	instance string // of the agent that answered first
-	next     uint64 // offset of the first byte that is not stored
-	progress bool   // this session got something from the agent
-	told     bool   // the sink knows from this stream that the script runs
+	known    bool      // the agent has the execution in its spool
+	asked    bool      // a Start was sent: the script may run, whatever came of it
+	instance string    // of the agent that answered first
+	next     uint64    // offset of the first byte that is not stored
+	progress bool      // this session got something from the agent
+	unheard  time.Time // since when the wish to cancel does not reach the agent
+	told     bool      // the sink knows from this stream that the script runs
+}
+
+// givesUp tells whether the wish to cancel has not reached the agent for too
+// long.
+func (d *drive) givesUp() bool {
+	if !cancelled(d.run.Cancel) {
+		return false
+	}
+	if d.unheard.IsZero() {
+		d.unheard = time.Now()
+	}
+	return time.Since(d.unheard) >= CancelPatience
 }
 
 // session follows the execution over one stream, until its end or the

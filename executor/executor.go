@@ -123,7 +123,14 @@ type Run struct {
 	// Cancel is closed when the execution shall be stopped. It may be closed
 	// from the beginning.
 	Cancel <-chan struct{}
+	// Away is called with the reason, again and again, while the agent cannot be
+	// reached; nil: nobody wants to know.
+	Away func(ctx context.Context, reason error)
 }
+
+// CancelPatience is how long the agent of an execution that shall be stopped is
+// tried to be reached.
+const CancelPatience = 10 * time.Second
 
 // Sink receives what happens in an execution. Drive calls one method at a time.
 type Sink interface {

@@ -21,7 +21,7 @@ type apiExecution struct {
 	Signal        int                     `json:"signal,omitempty"`
 	OutOfMemory   bool                    `json:"out_of_memory,omitempty"`
 	Error         string                  `json:"error,omitempty"`
-	Progress      string                  `json:"progress,omitempty" doc:"What is being waited for before the start"`
+	Progress      string                  `json:"progress,omitempty" doc:"What is being waited for: before the start, or while the target cannot be reached"`
 	CreatedAt     time.Time               `json:"created_at"`
 	StartedAt     *time.Time              `json:"started_at,omitempty"`
 	FinishedAt    *time.Time              `json:"finished_at,omitempty"`

@@ -30,9 +30,12 @@ type Config struct {
 	Key           ed25519.PrivateKey // signs manifests
 	Log           *slog.Logger
 	Version       string
-	MaxRuns       int    // executions of a kind of target of this machine at once in this process
-	MaxRemoteRuns int    // executions at once over SSH, and as many on agents that dial in
-	LockDir       string // where processes of this machine hold a lock while they live; "" = none
+	MaxRuns       int // executions of a kind of target of this machine at once in this process
+	MaxRemoteRuns int // executions at once over SSH, and as many on agents that dial in
+	// Patience is how long after its last limit an execution may be without an
+	// end before it is given up as LOST; 0 = 10 minutes.
+	Patience time.Duration
+	LockDir  string // where processes of this machine hold a lock while they live; "" = none
 }
 
 // Engine runs jobs. Enqueue and Cancel may be called from when New returns;
@@ -59,6 +62,9 @@ func New(config Config) (*Engine, error) {
 	e := &Engine{
 		Config: config, id: config.ID, content: newContents(config.Store), metrics: newMetrics(),
 		runs: map[cronium.ID]*run{},
+	}
+	if e.Patience == 0 {
+		e.Patience = 10 * time.Minute
 	}
 	e.ctx, e.end = context.WithCancel(context.Background())
 	workers := river.NewWorkers()

@@ -90,6 +90,9 @@ func (r *run) ended(f *proto.Finish) store.Finish {
 func (r *run) finish(ctx context.Context, end store.Finish) {
 	end.ExecutionID, end.JobID, end.Owner = r.execution.ID, r.execution.JobID, r.engine.id
 	end.Limited = r.limited || r.content.Concurrency > 0
+	if end.Status == cronium.ExecutionLost && r.isCancelled() {
+		end.Result = cronium.ResultCancelled // what a person wanted; how the script ended nobody knows
+	}
 	if wait, again := r.content.Retry.Next(r.execution.Attempt, end.Status, end.ExitCode, rand.Float64()); again {
 		end.Retry = &wait
 	}

@@ -48,11 +48,14 @@ func (p puppetPlace) Run(ctx context.Context, run executor.Run, sink executor.Si
 }
 
 // startPuppet starts a server process whose containers are a puppet.
-func (s *site) startPuppet(p puppet) *Engine {
+func (s *site) startPuppet(p puppet) *Engine { return s.startPatient(p, 0) }
+
+// startPatient is startPuppet with a patience; 0 = the usual one.
+func (s *site) startPatient(p puppet, patience time.Duration) *Engine {
 	s.Helper()
 	log := slog.New(slog.NewTextHandler(s.Output(), nil))
 	hub := live.New(s.store.Pool(), log)
-	engine, err := New(Config{ID: cronium.NewID(), Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: s.maxRuns,
+	engine, err := New(Config{ID: cronium.NewID(), Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: s.maxRuns, Patience: patience,
 		Backends: map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: p}})
 	if err != nil {
 		s.Fatal(err)

@@ -30,6 +30,7 @@ type run struct {
 	eventType cronium.EventType
 	place     executor.Place
 	stored    store.Appended
+	waits     string                // what pages say that it waits for
 	dropped   int64                 // bytes of output that came beyond the limit and were not stored
 	limited   bool                  // its end may let another job of the event run
 	adopted   bool                  // another process, or a claim of unknown outcome, came before
@@ -71,7 +72,7 @@ func (r *run) drive(ctx context.Context) {
 	defer lose(nil)
 	defer context.AfterFunc(r.left, func() { lose(store.ErrNotOwner) })()
 	r.driven.Store(true)
-	finish, err := r.runSomewhere(ctx)
+	finish, err := r.runBounded(ctx)
 	var public *cronium.Error
 	switch {
 	case err == nil:
@@ -82,6 +83,13 @@ func (r *run) drive(ctx context.Context) {
 		// Stopping: the script runs on and is adopted by whoever comes.
 	case errors.Is(err, errCancelled):
 		r.finish(ctx, store.Finish{Status: cronium.ExecutionCancelled, Error: "Cancelled before the script was started."})
+	case errors.Is(err, errOverdue):
+		r.log().Warn("an execution without an end is given up", "error", err)
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionLost,
+			Error: "No end was heard of in the time that its limits allow, so it was given up. What ran the script could not be reached or did not answer; the script may still run there."})
+	case errors.Is(err, executor.ErrUnavailable) && r.isCancelled() && r.execution.TargetRef != "":
+		r.finish(ctx, store.Finish{Status: cronium.ExecutionLost,
+			Error: "It was cancelled while what runs the script could not be reached, so the script was not told and may still run there."})
 	case errors.Is(err, executor.ErrGone):
 		r.finish(ctx, store.Finish{Status: cronium.ExecutionLost,
 			Error: "What ran the script disappeared, so its end is unknown. Someone may have removed it, or the machine was restarted."})
@@ -191,19 +199,26 @@ func (r *run) makePlace(ctx context.Context) (executor.Place, error) {
 }
 
 // findAgain finds the place of an adopted execution. While the target cannot be
-// reached nothing is known, so it waits.
+// reached nothing is known, so it waits; when the job is cancelled, not for long.
 func (r *run) findAgain(ctx context.Context) error {
+	trying, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := context.AfterFunc(r.cancelled, func() { time.AfterFunc(executor.CancelPatience, cancel) })
+	defer stop()
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		place, err := r.backend().Find(ctx, r.execution.TargetRef)
+		place, err := r.backend().Find(trying, r.execution.TargetRef)
 		if err == nil {
 			r.place = place
 			return nil
 		}
-		if !errors.Is(err, executor.ErrUnavailable) {
+		if !errors.Is(err, executor.ErrUnavailable) && trying.Err() == nil {
 			return err
 		}
-		if !pause(ctx, wait) {
-			return ctx.Err()
+		if trying.Err() == nil {
+			r.away(ctx, err)
+		}
+		if !pause(trying, wait) {
+			return errors.Join(context.Cause(ctx), executor.ErrUnavailable)
 		}
 	}
 }
@@ -220,6 +235,10 @@ func (r *run) isCancelled() bool {
 // progress shows what the execution waits for. That it is not stored when the
 // database fails is no reason to stop.
 func (r *run) progress(ctx context.Context, text string) {
+	if text == r.waits {
+		return
+	}
+	r.waits = text
 	if err := r.engine.Store.SetProgress(ctx, r.execution.ID, r.engine.id, text); err == nil {
 		r.engine.Hub.Publish(live.JobTopic(r.execution.JobID))
 	}
@@ -253,6 +272,7 @@ func (r *run) order() executor.Run {
 		From:    uint64(r.stored.Bytes),
 		Started: r.execution.Status == cronium.ExecutionRunning,
 		Cancel:  r.cancelled.Done(),
+		Away:    r.away,
 	}
 }
 

@@ -35,6 +35,7 @@ const startDelay = 5 * time.Millisecond
 // reconnect it makes sure at once that the execution is still ours.
 func (s *sink) Started(ctx context.Context, setup time.Duration) error {
 	s.started = store.Started{ExecutionID: s.execution.ID, JobID: s.job.ID, Owner: s.engine.id, Setup: max(setup, 0)}
+	s.waits = ""
 	if s.execution.Status == cronium.ExecutionRunning {
 		return s.storeStart(ctx)
 	}

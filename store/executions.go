@@ -75,9 +75,11 @@ func (s *Store) Execution(ctx context.Context, workspace, id cronium.ID) (*croni
 	return &execution, nil
 }
 
-// SetProgress stores what an execution waits for before its start, for a person.
+// SetProgress stores what an execution waits for, for a person: before its
+// start, or while its target cannot be reached. Its start, its next output and
+// its end remove it.
 func (s *Store) SetProgress(ctx context.Context, execution, owner cronium.ID, progress string) error {
-	tag, err := s.worker.Exec(ctx, `UPDATE executions SET progress = $3 WHERE id = $1 AND owner = $2 AND status = 'PENDING'`, execution, owner, clean(progress))
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET progress = $3 WHERE id = $1 AND owner = $2 AND status IN ('PENDING', 'RUNNING')`, execution, owner, clean(progress))
 	return changedOne(tag.RowsAffected(), err, "store progress")
 }
 

@@ -72,6 +72,7 @@ type Finish struct {
 	JobID       cronium.ID
 	Owner       cronium.ID
 	Status      cronium.ExecutionStatus
+	Result      cronium.Result // of the job, when it is final; "" = what follows from Status
 	ExitCode    *int
 	Signal      int
 	OutOfMemory bool
@@ -86,6 +87,14 @@ type Finish struct {
 	Condition   *bool
 	Retry       *time.Duration // another attempt follows after this; nil: the job is final
 	Limited     bool           // the event has a concurrency limit: others may wait for this end
+}
+
+// result is that of the job.
+func (f *Finish) result() cronium.Result {
+	if f.Result != "" {
+		return f.Result
+	}
+	return f.Status.Result()
 }
 
 // clean makes text that came from a target fit for the database: UTF-8 without
@@ -109,7 +118,7 @@ func (s *Store) Finish(ctx context.Context, f Finish, queue func(ctx context.Con
 		if err == nil && !ok {
 			err = ErrNotOwner
 		}
-		return f.Status.Result().JobStatus(), err
+		return f.result().JobStatus(), err
 	}
 	var status cronium.JobStatus
 	err := s.system(ctx, func(tx pgx.Tx) error {
@@ -145,13 +154,13 @@ func finishOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) (croni
 	}
 	if cancelled && f.Retry != nil {
 		// A retry would have followed, but the job was cancelled meanwhile.
-		f.Status = cronium.ExecutionCancelled
+		f.Result = cronium.ResultCancelled
 	}
 	answers, err := finishIn(ctx, tx, []Finish{f})
 	if err == nil && !answers[0] {
 		err = ErrNotOwner
 	}
-	return f.Status.Result().JobStatus(), err
+	return f.result().JobStatus(), err
 }
 
 // retryOne ends the execution and puts its job back into the queue.
@@ -237,7 +246,7 @@ func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
 		if !done[f.ExecutionID] {
 			continue
 		}
-		result := f.Status.Result()
+		result := f.result()
 		jobs = append(jobs, f.JobID)
 		statuses, results = append(statuses, string(result.JobStatus())), append(results, string(result))
 		errors, conditions = append(errors, clean(f.Error)), append(conditions, f.Condition)

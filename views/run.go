@@ -135,6 +135,9 @@ func (p Run) phases() []phase {
 		run.note = ""
 	} else {
 		run.since = *e.StartedAt
+		if e.Progress != "" {
+			run.note = "· " + e.Progress
+		}
 	}
 	list := []phase{queued, setup, run}
 	if e.Cleanup > 0 {
