@@ -2,6 +2,7 @@ package cronium
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -251,11 +252,12 @@ func TestAFleetThatCannotBeIsRefusedByField(t *testing.T) {
 		"on.max_failures":    func(f *Fleet) { f.FailureUnit, f.MaxFailures = FailurePercent, 101 },
 		"on.offline":         func(f *Fleet) { f.Offline = "" },
 		"on.offline_seconds": func(f *Fleet) { f.OfflineSeconds = 0 },
+		"on.selector ":       func(f *Fleet) { f.Selector = "env=(" },
 		"on.run_as":          func(f *Fleet) { f.RunAs = "root; reboot" },
 	} {
 		bad := good
 		change(&bad)
-		if p := bad.Validate(); len(p) != 1 || p[0].Field != field {
+		if p := bad.Validate(); len(p) != 1 || p[0].Field != strings.TrimSpace(field) {
 			t.Errorf("%s: %v", field, p)
 		}
 	}

@@ -62,11 +62,27 @@ func (f *Fleet) Validate() Problems {
 func (f *Fleet) validateChoice(p *Problems) {
 	p.Add(len(f.Servers) > 0 || f.Selector != "", "on.servers", "must name servers, unless on.selector chooses them")
 	p.Add(len(f.Servers) == 0 || f.Selector == "", "on.selector", "must be empty when servers are named one by one")
+	if f.Selector != "" {
+		if _, err := ParseSelector(f.Selector); err != nil {
+			p.Add(false, "on.selector", "cannot be read at %s", err)
+		}
+	}
 	p.Add(len(f.Servers) <= MaxTargets, "on.servers", "must be at most 10,000")
 	seen := make(map[ID]bool, len(f.Servers))
 	for _, id := range f.Servers {
 		p.Add(!seen[id], "on.servers", "names a server twice")
 		seen[id] = true
+	}
+}
+
+// Complete fills in what may be left out: all servers at once, and one that
+// cannot be reached has failed.
+func (f *Fleet) Complete() {
+	if f.Strategy == "" {
+		f.Strategy = StrategyAll
+	}
+	if f.Offline == "" {
+		f.Offline = OfflineFail
 	}
 }
 
@@ -97,6 +113,9 @@ const (
 
 // OfflinePolicies lists them as a form shows them.
 var OfflinePolicies = []Offline{OfflineWait, OfflineSkip, OfflineFail}
+
+// TargetStatuses lists them in the order of life.
+var TargetStatuses = []TargetStatus{TargetWaiting, TargetQueued, TargetRunning, TargetSuccess, TargetFailure, TargetTimeout, TargetCancelled, TargetLost, TargetSkipped}
 
 // TargetStatus is where one target of a job stands.
 type TargetStatus string

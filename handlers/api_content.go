@@ -37,6 +37,9 @@ func (c contentInput) over(t cronium.EventType) (cronium.Content, error) {
 			return content, cronium.Problems{contentProblem(err)}.Err("The event")
 		}
 	}
+	if content.On != nil {
+		content.On.Complete()
+	}
 	if content.Files == nil {
 		content.Files = files
 	}
@@ -75,7 +78,7 @@ func (c contentInput) required(t cronium.EventType) (cronium.Content, error) {
 // required is checked by the domain's rules, not by the schema.
 func (a *api) relaxContent() {
 	registry := a.huma.OpenAPI().Components.Schemas
-	for _, t := range []reflect.Type{reflect.TypeFor[cronium.Content](), reflect.TypeFor[cronium.Limits](), reflect.TypeFor[cronium.Retry]()} {
+	for _, t := range []reflect.Type{reflect.TypeFor[cronium.Content](), reflect.TypeFor[cronium.Limits](), reflect.TypeFor[cronium.Retry](), reflect.TypeFor[cronium.Fleet]()} {
 		schema := registry.SchemaFromRef(registry.Schema(t, true, "").Ref)
 		schema.Required = nil
 		schema.PrecomputeMessages()
@@ -84,7 +87,7 @@ func (a *api) relaxContent() {
 
 // contentFields are the names of a content's parts, which the API has under
 // content.
-var contentFields = []string{"files", "entry", "environment", "input", "input_schema", "target", "image", "network", "limits", "priority", "concurrency", "retry"}
+var contentFields = []string{"files", "entry", "environment", "input", "input_schema", "target", "on", "image", "network", "limits", "priority", "concurrency", "retry"}
 
 // underContent names the wrong fields of a content as the API has them.
 func underContent(err error) error {

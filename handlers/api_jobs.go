@@ -31,6 +31,9 @@ type apiJob struct {
 	NextAttempt *time.Time         `json:"next_attempt,omitempty"`
 	Waiting     string             `json:"waiting,omitempty" doc:"Why a queued job waits: concurrency"`
 	Error       string             `json:"error,omitempty"`
+	Targets     int                `json:"targets,omitempty" doc:"Servers that it runs on; /jobs/{id}/targets lists them"`
+	Succeeded   int                `json:"succeeded,omitempty" doc:"Of the targets so far"`
+	Failed      int                `json:"failed,omitempty" doc:"Of the targets so far, in whatever way"`
 	CancelledAt *time.Time         `json:"cancelled_at,omitempty" doc:"When cancelling was asked for"`
 	CancelledBy string             `json:"cancelled_by,omitempty"`
 	QueuedAt    time.Time          `json:"queued_at"`
@@ -43,7 +46,8 @@ func jobOf(j *cronium.Job) apiJob {
 	return apiJob{
 		ID: j.ID, EventID: j.EventID, Version: j.Version, Priority: j.Priority, Status: j.Status, Result: j.Result,
 		Trigger: j.Trigger, TriggeredBy: j.TriggeredBy, RerunOf: j.RerunOf, Input: j.Input, Output: j.Output, Condition: j.Condition,
-		Attempts: j.Attempts, NextAttempt: j.NextAttempt, Waiting: j.Waiting, Error: j.Error, CancelledAt: j.CancelledAt,
+		Attempts: j.Attempts, NextAttempt: j.NextAttempt, Waiting: j.Waiting, Error: j.Error,
+		Targets: j.Targets, Succeeded: j.Succeeded, Failed: j.Failed, CancelledAt: j.CancelledAt,
 		CancelledBy: j.CancelledBy, QueuedAt: j.QueuedAt(), ClaimedAt: j.ClaimedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,
 	}
 }
@@ -63,6 +67,7 @@ func (a *api) jobOperations() {
 		summary: "List jobs, the newest first"}, a.listJobs)
 	add(a, operation{method: http.MethodGet, path: "/jobs/{id}", permission: cronium.PermissionRead, id: "get-job", tag: "Jobs",
 		summary: "Get a job with its input and output"}, a.getJob)
+	a.targetOperations()
 	add(a, operation{method: http.MethodPost, path: "/jobs/{id}/cancel", permission: cronium.PermissionRun, id: "cancel-job", tag: "Jobs", status: http.StatusAccepted,
 		summary: "Cancel a job", description: "A job that waits is final at once; one that runs is stopped. A final job stays as it is."}, a.cancelJob)
 	add(a, operation{method: http.MethodPost, path: "/jobs/{id}/rerun", permission: cronium.PermissionRun, id: "rerun-job", tag: "Jobs", status: http.StatusAccepted,
@@ -76,6 +81,8 @@ type runEventInput struct {
 		Input    json.RawMessage `json:"input,omitempty" doc:"JSON as the event's input schema asks for; the event's default input where it is not given"`
 		Version  int             `json:"version,omitempty" minimum:"0" doc:"0 or not given: the current one"`
 		Priority string          `json:"priority,omitempty" enum:"LOW,NORMAL,HIGH,CRITICAL" doc:"The event's where it is not given"`
+		On       string          `json:"on,omitempty" doc:"A selector, like env=prod and role=web: the servers that match it now, instead of those that the event says"`
+		Servers  []cronium.ID    `json:"servers,omitempty" doc:"Ids of servers, instead of those that the event says"`
 	}
 }
 
@@ -97,6 +104,7 @@ func (a *api) runEvent(ctx context.Context, in *runEventInput) (*jobOutput, erro
 	request := jobs.Request{WorkspaceID: p.WorkspaceID, EventID: id, Trigger: p.Trigger(), TriggeredBy: p.DisplayName(), IdempotencyKey: in.IdempotencyKey}
 	if in.Body != nil {
 		request.Input, request.Version, request.Priority = in.Body.Input, in.Body.Version, cronium.Priority(in.Body.Priority)
+		request.Selector, request.Servers = in.Body.On, in.Body.Servers
 	}
 	job, err := a.Engine.Enqueue(ctx, request)
 	if err != nil {
@@ -235,6 +243,7 @@ type rerunJobInput struct {
 	Body           *struct {
 		Input   json.RawMessage `json:"input,omitempty" doc:"The job's own where it is not given"`
 		Current bool            `json:"current,omitempty" doc:"Run the event's current version and not the one that the job ran"`
+		Targets string          `json:"targets,omitempty" enum:"failed" doc:"failed: run it on those servers alone on which it did not succeed"`
 	}
 }
 
@@ -250,13 +259,16 @@ func (a *api) rerunJob(ctx context.Context, in *rerunJobInput) (*jobOutput, erro
 	}
 	request := jobs.Request{
 		WorkspaceID: p.WorkspaceID, EventID: old.EventID, Version: old.Version, Input: old.Input, Priority: old.Priority,
-		Trigger: cronium.TriggerRerun, TriggeredBy: p.DisplayName(), RerunOf: &id, IdempotencyKey: in.IdempotencyKey,
+		Trigger: cronium.TriggerRerun, TriggeredBy: p.DisplayName(), RerunOf: &id, IdempotencyKey: in.IdempotencyKey, Servers: old.Servers,
 	}
 	if in.Body != nil && len(in.Body.Input) > 0 {
 		request.Input = in.Body.Input
 	}
 	if in.Body != nil && in.Body.Current {
 		request.Version = 0
+	}
+	if in.Body != nil {
+		request.OnFailed = in.Body.Targets == "failed"
 	}
 	job, err := a.Engine.Enqueue(ctx, request)
 	if err != nil {

@@ -50,7 +50,7 @@ func (e *Engine) runsOn(target cronium.TargetKind) bool {
 // resolve finds the servers of a job and lets the first of them run.
 func (e *Engine) resolve(ctx context.Context, args runArgs, content *prepared) error {
 	matches, err := matcher(content.On.Selector)
-	if err != nil { // it was valid when it was saved
+	if err != nil && content.On.Selector != "" { // it was valid when it was saved
 		e.Log.Error("the selector of an event cannot be read", "job", args.JobID, "error", err)
 	}
 	job, err := e.Store.Resolve(ctx, store.Resolution{JobID: args.JobID, Fleet: content.On, Matches: matches, Queue: e.targetQueue()})
@@ -66,8 +66,20 @@ func (e *Engine) resolve(ctx context.Context, args runArgs, content *prepared) e
 	return nil
 }
 
+// matcher tells which servers a selector chooses; none when it cannot be read.
+func matcher(selector string) (func(*cronium.Server) bool, error) {
+	parsed, err := cronium.ParseSelector(selector)
+	if err != nil {
+		return func(*cronium.Server) bool { return false }, err
+	}
+	return func(s *cronium.Server) bool { return parsed.Matches(s.Name, s.Environment, s.Kind, s.Tags) }, nil
+}
+
 // chooseServers turns a request's own choice into the servers that it means.
 func (e *Engine) chooseServers(ctx context.Context, r *Request, content *prepared) error {
+	if r.OnFailed {
+		return e.chooseFailed(ctx, r)
+	}
 	if len(r.Servers) == 0 && r.Selector == "" {
 		r.Servers = nil
 		return nil
@@ -79,6 +91,9 @@ func (e *Engine) chooseServers(ctx context.Context, r *Request, content *prepare
 	if err := p.Err("The run"); err != nil {
 		return err
 	}
+	if r.Selector == "" && r.RerunOf != nil {
+		return nil // those that are gone meanwhile are shown as failed
+	}
 	if r.Selector == "" {
 		return e.Store.HaveServers(ctx, r.WorkspaceID, r.Servers)
 	}
@@ -87,27 +102,39 @@ func (e *Engine) chooseServers(ctx context.Context, r *Request, content *prepare
 		p.Add(false, "on", "%s", err)
 		return p.Err("The run")
 	}
-	if r.Servers, err = e.Store.MatchingServers(ctx, r.WorkspaceID, matches); err != nil {
+	servers, err := e.Store.ServersMatching(ctx, r.WorkspaceID)
+	if err != nil {
 		return err
 	}
-	p.Add(len(r.Servers) > 0, "on", "matches no server")
+	for _, s := range servers {
+		if matches(&cronium.Server{ID: s.ID, Name: s.Name, Kind: s.Kind, Environment: s.Environment, Tags: s.Tags}) {
+			r.Servers = append(r.Servers, s.ID)
+		}
+	}
+	p.Add(len(r.Servers) > 0 && len(r.Servers) <= cronium.MaxTargets, "on", "matches %d servers, and must match 1 to 10,000", len(r.Servers))
 	return p.Err("The run")
 }
 
-// FailedServers are the servers on which a job did not succeed, for running it
-// there again. It fails with CodeConflict when there is none.
-func (e *Engine) FailedServers(ctx context.Context, job *cronium.Job) ([]cronium.ID, error) {
-	if !job.Status.Final() {
-		return nil, cronium.Errorf(cronium.CodeConflict, "The job has not ended. Wait for it or cancel it, then run it again where it failed.")
+// chooseFailed chooses the servers on which the job that is run again did not
+// succeed.
+func (e *Engine) chooseFailed(ctx context.Context, r *Request) error {
+	if r.RerunOf == nil {
+		return errors.New("run a job again where it failed: which job is not given")
 	}
-	servers, err := e.Store.Unsuccessful(ctx, job.WorkspaceID, job.ID)
+	job, err := e.Store.Job(ctx, r.WorkspaceID, *r.RerunOf)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if len(servers) == 0 || job.Result == cronium.ResultSuccess {
-		return nil, cronium.Errorf(cronium.CodeConflict, "The job failed on no server, so there is nothing to run again.")
+	if !job.Status.Final() {
+		return cronium.Errorf(cronium.CodeConflict, "The job has not ended. Wait for it or cancel it, then run it again where it failed.")
 	}
-	return servers, nil
+	if r.Servers, err = e.Store.Unsuccessful(ctx, job.WorkspaceID, job.ID); err != nil {
+		return err
+	}
+	if len(r.Servers) == 0 || job.Result == cronium.ResultSuccess {
+		return cronium.Errorf(cronium.CodeConflict, "The job failed on no server, so there is nothing to run again.")
+	}
+	return nil
 }
 
 // targetQueue adds what becomes due to the queue.

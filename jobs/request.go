@@ -31,6 +31,7 @@ type Request struct {
 	RerunOf        *cronium.ID
 	Servers        []cronium.ID // instead of what the version says; nil: that
 	Selector       string       // instead of both; "": those
+	OnFailed       bool         // with RerunOf: on those servers alone on which that job did not succeed
 	IdempotencyKey string       // "" = none; at most 200 characters
 }
 
@@ -152,8 +153,8 @@ func (r *Request) idempotency() *store.Idempotency {
 	}
 	digest := sha256.New()
 	fmt.Fprintf(digest, "%s %d %s %s", r.EventID, r.Version, r.Priority, r.Input)
-	if len(r.Servers) > 0 || r.Selector != "" {
-		fmt.Fprintf(digest, " %s %s", r.Servers, r.Selector)
+	if len(r.Servers) > 0 || r.Selector != "" || r.OnFailed {
+		fmt.Fprintf(digest, " %s %q %t", r.Servers, r.Selector, r.OnFailed)
 	}
 	return &store.Idempotency{Key: r.IdempotencyKey, Request: digest.Sum(nil)}
 }

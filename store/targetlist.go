@@ -184,29 +184,6 @@ func (s *Store) SetTargetReason(ctx context.Context, job, server cronium.ID, rea
 	return mapError(err, "note what a server is waited for")
 }
 
-// MatchingServers lists, by name, the servers of a workspace that match and are
-// not archived. Only id, name, kind, environment and tags are set when matches
-// is asked.
-func (s *Store) MatchingServers(ctx context.Context, workspace cronium.ID, matches func(*cronium.Server) bool) ([]cronium.ID, error) {
-	var found []cronium.ID
-	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT id, name, kind, environment, tags FROM servers WHERE workspace_id = $1 AND archived_at IS NULL ORDER BY lower(name)`, workspace)
-		if err != nil {
-			return err
-		}
-		var server cronium.Server
-		_, err = pgx.ForEachRow(rows, []any{&server.ID, &server.Name, &server.Kind, &server.Environment, &server.Tags}, func() error {
-			if matches(&server) {
-				found = append(found, server.ID)
-			}
-			server.Tags = nil // the next row's are another map
-			return nil
-		})
-		return err
-	})
-	return found, mapError(err, "look for servers that match")
-}
-
 // HaveServers fails with CodeNotFound unless all of them are servers of the
 // workspace that are not archived.
 func (s *Store) HaveServers(ctx context.Context, workspace cronium.ID, servers []cronium.ID) error {
