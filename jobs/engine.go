@@ -89,6 +89,7 @@ func New(config Config) (*Engine, error) {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
 	}
 	e.queue = queue
+	e.Store.OnRelease(e.requeueJob)
 	return e, nil
 }
 

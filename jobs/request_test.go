@@ -63,3 +63,27 @@ func TestARepeatedRequestGetsTheFirstJobThoughTheEventWasSaved(t *testing.T) {
 		t.Errorf("%v: want a conflict for another request", err)
 	}
 }
+
+func TestAJobThatWaitsRunsWhenASaveRaisesTheLimit(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(0)
+	limit := func(n int) func(*cronium.Content) { return func(c *cronium.Content) { c.Concurrency = n } }
+	event := s.event(cronium.EventBash, "echo ready; sleep 600", limit(1))
+	s.printed(s.run(p, event, "").ID, "ready")
+	second := s.run(p, event, "")
+	s.eventually(second.ID, "waiting for the first", func(j *store.JobRow) bool { return j.Waiting == "concurrency" })
+	content, err := s.store.Content(t.Context(), s.workspace, event, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit(2)(content)
+	asked := time.Now()
+	if _, err := s.store.SaveVersion(t.Context(), s.workspace, event, 1, *content, "", store.Author{ID: cronium.NewID(), Name: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	s.printed(second.ID, "ready")
+	if took := time.Since(asked); took > 40*time.Second {
+		t.Errorf("it ran after %s: that was the sweep", took)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,8 @@ type Store struct {
 	appends      *batcher[appendRequest, bool]
 	finishes     *batcher[Finish, bool]
 	targetEnds   *batcher[TargetEnd, bool]
+
+	release atomic.Pointer[queueFunc] // of OnRelease
 
 	spans spans // of Activity
 }

@@ -192,9 +192,18 @@ func releaseWaiting(ctx context.Context, tx pgx.Tx, finished cronium.ID, queue q
 	if err != nil {
 		return err
 	}
-	room := limit - running
+	return releaseOf(ctx, tx, event, limit, running, queue)
+}
+
+// mostReleased bounds how many jobs one transaction lets go when a limit was
+// lifted. The sweep lets the others go (Stranded).
+const mostReleased = 2000
+
+// releaseOf is releaseWaiting for a locked event.
+func releaseOf(ctx context.Context, tx pgx.Tx, event cronium.ID, limit, running int, queue queueFunc) error {
+	room := min(limit-running, mostReleased)
 	if limit == 0 {
-		room = 1000 // the limit was lifted: let all go
+		room = mostReleased
 	}
 	rows, err := tx.Query(ctx, `
 		UPDATE jobs j SET waiting = '' FROM (

@@ -1,9 +1,12 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"cronium.dev/cronium"
 )
@@ -23,6 +26,37 @@ func TestTheConcurrencyLimitHoldsForEveryVersion(t *testing.T) {
 	claimed, err := f.Claim(f.ctx, Claim{JobID: second.ID, ExecutionID: cronium.NewID(), Owner: f.process, Target: cronium.TargetContainer}, false)
 	if err != nil || !claimed.Limited {
 		t.Fatalf("%+v, %v: want a claim whose end lets others run", claimed, err)
+	}
+}
+
+func TestASaveThatRaisesTheLimitLetsWaitingJobsGo(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.exec(t, `UPDATE events SET concurrency = 1 WHERE id = $1`, f.event)
+	f.claim(t, f.enqueue(t))
+	for range 4 {
+		f.exec(t, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1`, f.enqueue(t).ID)
+	}
+	var released []cronium.ID
+	f.OnRelease(func(_ context.Context, _ pgx.Tx, job cronium.Job, _ time.Time) error {
+		released = append(released, job.ID)
+		return nil
+	})
+	author := Author{ID: cronium.NewID(), Name: "ann"}
+	content := cronium.NewContent(cronium.EventPython)
+	content.Concurrency = 2
+	if _, err := f.SaveVersion(f.ctx, f.workspace, f.event, 1, content, "", author); err != nil || len(released) != 1 {
+		t.Fatalf("raised to 2: %d jobs were let go, %v", len(released), err)
+	}
+	// The one that was let go has not been claimed yet.
+	f.exec(t, `UPDATE jobs SET status = 'CLAIMED' WHERE id = $1`, released[0])
+	content.Concurrency = 1
+	if _, err := f.SaveVersion(f.ctx, f.workspace, f.event, 2, content, "", author); err != nil || len(released) != 1 {
+		t.Fatalf("lowered to 1: %d jobs were let go in all, %v", len(released), err)
+	}
+	content.Concurrency = 0
+	if _, err := f.ReplaceEvent(f.ctx, f.workspace, f.event, 3, Replacement{Content: &content, Author: author}); err != nil || len(released) != 4 {
+		t.Fatalf("lifted: %d jobs were let go in all, %v", len(released), err)
 	}
 }
 

@@ -43,6 +43,9 @@ func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, ba
 		if err == nil {
 			version, err = saveOnTop(ctx, tx, &e, base, content, note, author)
 		}
+		if err == nil {
+			err = s.releaseSaved(ctx, tx, event)
+		}
 		return err
 	})
 	if err != nil {
@@ -98,7 +101,10 @@ func (s *Store) ReplaceEvent(ctx context.Context, workspace, id cronium.ID, base
 		if err := lockedEvent(ctx, tx, workspace, id, &e); err != nil {
 			return err
 		}
-		return r.apply(ctx, tx, &e, base)
+		if err := r.apply(ctx, tx, &e, base); err != nil {
+			return err
+		}
+		return s.releaseSaved(ctx, tx, id)
 	})
 	if err != nil {
 		return nil, mapError(err, "replace event")
