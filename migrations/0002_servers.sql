@@ -176,6 +176,7 @@ CREATE TABLE terminals (
     address      text NOT NULL DEFAULT '', -- of the browser
     started_at   timestamptz NOT NULL DEFAULT now(),
     seen_at      timestamptz NOT NULL DEFAULT now(), -- when somebody was last connected to it
+    holder       uuid, -- the connection that may add to the recording: the latest
     ended_at     timestamptz,
     ending       text NOT NULL DEFAULT '', -- how it ended, for a person
     bytes        bigint NOT NULL DEFAULT 0, -- of the shell's output, recorded so far: the only offset at which more may be added

@@ -39,9 +39,10 @@ var layers = map[string][]string{
 	"live":        {"cronium", "store", "output"},
 	"tools":       {"cronium", "secrets"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
+	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "jobs", "views", "static", "output", "diff"},
+	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "jobs", "views", "static", "output", "diff"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
