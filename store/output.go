@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -202,8 +203,10 @@ func (s *Store) readOutput(ctx context.Context, workspace cronium.ID, maxBytes i
 }
 
 // CompactOutput rewrites the output of up to limit executions that have ended
-// into compressed blocks, and returns how many it did. A reader sees the old
-// blocks or the new ones, never both.
+// into compressed blocks, and returns how many it looked at. A reader sees the
+// old blocks or the new ones, never both. What hinders one does not hinder the
+// others: damaged output is left as it is and not looked at again, and the error
+// names it.
 func (s *Store) CompactOutput(ctx context.Context, limit int) (int, error) {
 	rows, err := s.worker.Query(ctx, `
 		SELECT id, workspace_id FROM executions
@@ -217,10 +220,16 @@ func (s *Store) CompactOutput(ctx context.Context, limit int) (int, error) {
 	if err != nil {
 		return 0, mapError(err, "look for output to compact")
 	}
+	var failed error
 	for _, t := range todo {
-		if err := s.compactOne(ctx, t.Workspace, t.ID); err != nil {
-			return 0, mapError(err, "compact output")
+		err := s.compactOne(ctx, t.Workspace, t.ID)
+		if errors.Is(err, errDamaged) {
+			_, markErr := s.worker.Exec(ctx, `UPDATE executions SET compacted = true WHERE id = $1`, t.ID)
+			err = errors.Join(err, markErr)
+		}
+		if err != nil {
+			failed = errors.Join(failed, fmt.Errorf("compact the output of execution %s: %w", t.ID, err))
 		}
 	}
-	return len(todo), nil
+	return len(todo), failed
 }
