@@ -21,6 +21,7 @@ func (h *Handlers) peopleRoutes() []Route {
 	return []Route{
 		{Method: http.MethodGet, Pattern: "/people", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.peoplePage},
 		{Method: http.MethodPost, Pattern: "/people", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.addPersonByForm},
+		{Method: http.MethodGet, Pattern: "/people/new", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.newPersonPage},
 		{Method: http.MethodGet, Pattern: "/people/{id}", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.personPage},
 		{Method: http.MethodPost, Pattern: "/people/{id}/role", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.setRoleByForm},
 		{Method: http.MethodPost, Pattern: "/people/{id}/link", Permission: cronium.PermissionPeople, Kind: KindPage, Handle: h.makeLinkByForm},
@@ -46,10 +47,7 @@ func (h *Handlers) peopleFrame(r *http.Request, title string, path ...layout.Cru
 }
 
 func (h *Handlers) peoplePage(w http.ResponseWriter, r *http.Request) error {
-	return h.renderPeople(w, r, http.StatusOK, views.People{Query: r.URL.Query().Get("q"), After: r.URL.Query().Get("after")})
-}
-
-func (h *Handlers) renderPeople(w http.ResponseWriter, r *http.Request, status int, page views.People) error {
+	page := views.People{Query: r.URL.Query().Get("q"), After: r.URL.Query().Get("after")}
 	filter, unknown := peopleFilter(page.Query)
 	filter.Limit, page.Unknown, page.Now = pageRows, unknown, time.Now()
 	var cursor store.PersonCursor
@@ -72,7 +70,7 @@ func (h *Handlers) renderPeople(w http.ResponseWriter, r *http.Request, status i
 	if next != nil {
 		page.Next = encodeCursor(next)
 	}
-	return h.render(w, r, status, page.Page())
+	return h.render(w, r, http.StatusOK, page.Page())
 }
 
 func personOf(p *store.Person) views.Person {
@@ -82,25 +80,36 @@ func personOf(p *store.Person) views.Person {
 	}
 }
 
+func (h *Handlers) newPersonPage(w http.ResponseWriter, r *http.Request) error {
+	return h.renderNewPerson(w, r, http.StatusOK, views.PersonNew{})
+}
+
+func (h *Handlers) renderNewPerson(w http.ResponseWriter, r *http.Request, status int, page views.PersonNew) error {
+	var err error
+	if page.Frame, err = h.peopleFrame(r, "Add a person", layout.Crumb{Label: "People", URL: "/people"}); err != nil {
+		return err
+	}
+	return h.render(w, r, status, page.Page())
+}
+
 // addPersonByForm answers with the page that shows the link, not with a
 // redirect: it is shown once, and is never in an address that is sent.
 func (h *Handlers) addPersonByForm(w http.ResponseWriter, r *http.Request) error {
 	if err := readForm(r); err != nil {
 		return err
 	}
-	page := views.People{
+	page := views.PersonNew{
 		Name: strings.TrimSpace(r.PostForm.Get("name")), Email: auth.NormalEmail(r.PostForm.Get("email")), Role: cronium.Role(r.PostForm.Get("role")),
 	}
 	person, link, err := h.addPerson(r, page.Name, page.Email, page.Role)
 	if problems, _, status, ok := formProblems(w, err); ok {
 		page.Problems = problems
-		return h.renderPeople(w, r, status, page)
+		return h.renderNewPerson(w, r, status, page)
 	}
 	if err != nil {
 		return err
 	}
-	added := personOf(person)
-	return h.renderPeople(w, r, http.StatusOK, views.People{Added: &added, Link: link})
+	return h.renderPerson(w, r, http.StatusOK, person.ID, views.PersonPage{Link: link, Joined: link == nil})
 }
 
 // addPerson makes somebody a member of the workspace of who asks. link sets the

@@ -38,6 +38,8 @@ func Test(t *testing.T) {
 			{"the palette finds and runs an event", palette},
 			{"a token is shown once and works", makeToken},
 			{"signing out and in", signOutAndIn},
+			{"a person is let in by a link, changed and removed", peopleManaged},
+			{"a session is ended from another browser", sessionEnded},
 			{"a viewer is offered nothing but to read", viewerSees},
 			{"a million lines are scrolled, searched and linked to", millionLines},
 			{"a page holds one connection, and none in the background", oneStream},

@@ -31,7 +31,7 @@ func everyPage(t *testing.T, s *site) {
 		{"event-script", one}, {"event-input", one + "/input"}, {"event-where", one + "/where"}, {"event-limits", one + "/limits"}, {"event-settings", one + "/settings"},
 		{"event-history", one + "/history"}, {"event-runs", one + "/runs"}, {"event-run", one + "/run"}, {"version", one + "/versions/1"}, {"version-compare", one + "/versions/2?compare=1"},
 		{"jobs", "/jobs"}, {"run", run}, {"run-failure", "/jobs/" + bad.String()}, {"run-timeline", run + "?tab=timeline"}, {"run-version", run + "?tab=version"},
-		{"search", "/palette?q=invoices"}, {"settings-profile", "/settings/profile"}, {"settings-tokens", "/settings/tokens"}, {"settings-engine", "/settings/engine"}, {"settings-about", "/settings/about"},
+		{"search", "/palette?q=invoices"}, {"people", "/people"}, {"person-new", "/people/new"}, {"person", s.someone(t)}, {"settings-profile", "/settings/profile"}, {"settings-tokens", "/settings/tokens"}, {"settings-engine", "/settings/engine"}, {"settings-about", "/settings/about"},
 	} {
 		t.Run(look.name, func(t *testing.T) {
 			t.Parallel()
@@ -42,6 +42,10 @@ func everyPage(t *testing.T, s *site) {
 	t.Run("signin", func(t *testing.T) {
 		t.Parallel()
 		s.visitor(t).look("signin", "/signin")
+	})
+	t.Run("password", func(t *testing.T) {
+		t.Parallel()
+		s.visitor(t).look("password", "/password")
 	})
 }
 
