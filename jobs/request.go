@@ -41,7 +41,23 @@ type Request struct {
 // is not JSON or not what the event's schema asks for, CodeConflict for an event
 // that does not run now.
 func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
+	var p cronium.Problems
+	p.Add(len(r.IdempotencyKey) <= 200 && utf8.ValidString(r.IdempotencyKey), "Idempotency-Key", "must be at most 200 characters")
+	if err := p.Err("The run"); err != nil {
+		return nil, err
+	}
 	once := r.idempotency()
+	if once != nil {
+		// Before anything else: who got no answer repeats the request, and it was
+		// accepted, whatever has become of the event since.
+		first, err := e.Store.Accepted(ctx, r.WorkspaceID, once)
+		if err != nil {
+			return nil, err
+		}
+		if first != nil {
+			return &first.Job, nil
+		}
+	}
 	event, err := e.Store.Runnable(ctx, r.WorkspaceID, r.EventID)
 	if err != nil {
 		return nil, err
@@ -120,7 +136,6 @@ func completeRequest(r *Request, content *prepared) error {
 		r.Priority = content.Priority
 	}
 	p.Add(r.Priority.Valid(), "priority", "must be LOW, NORMAL, HIGH or CRITICAL")
-	p.Add(len(r.IdempotencyKey) <= 200 && utf8.ValidString(r.IdempotencyKey), "Idempotency-Key", "must be at most 200 characters")
 	if len(r.Input) == 0 {
 		r.Input = content.Input
 	}

@@ -59,6 +59,14 @@ func TestARepeatedRequestGetsTheFirstJobThoughTheEventWasSaved(t *testing.T) {
 	if again, err := ask(""); err != nil || again.ID != first.ID {
 		t.Errorf("%+v, %v: want the job %s", again, err, first.ID)
 	}
+	for _, status := range []cronium.EventStatus{cronium.EventPaused, cronium.EventArchived} {
+		if _, err := s.store.SetEventStatus(t.Context(), s.workspace, event, status); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := ask(""); err != nil || again.ID != first.ID {
+			t.Errorf("%s: %+v, %v: want the job %s", status, again, err, first.ID)
+		}
+	}
 	if _, err := ask(`{"n":2}`); cronium.CodeOf(err) != cronium.CodeConflict {
 		t.Errorf("%v: want a conflict for another request", err)
 	}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -73,9 +74,32 @@ func claimKey(ctx context.Context, tx pgx.Tx, j *cronium.Job, once *Idempotency)
 	if err != nil || tag.RowsAffected() == 1 {
 		return nil, err
 	}
+	return keyOf(ctx, tx, j.WorkspaceID, once)
+}
+
+// Accepted finds the job of a request that was accepted before with the same
+// key; nil if there is none. It fails with CodeConflict where the key was used
+// for another request.
+func (s *Store) Accepted(ctx context.Context, workspace cronium.ID, once *Idempotency) (*JobRow, error) {
+	var first *cronium.ID
+	err := s.read(ctx, workspace, func(tx pgx.Tx) (err error) {
+		first, err = keyOf(ctx, tx, workspace, once)
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, mapError(err, "look for an earlier request")
+	}
+	return s.Job(ctx, workspace, *first)
+}
+
+// keyOf gives the job of a key that was used.
+func keyOf(ctx context.Context, tx pgx.Tx, workspace cronium.ID, once *Idempotency) (*cronium.ID, error) {
 	var request []byte
 	var first cronium.ID
-	err = tx.QueryRow(ctx, `SELECT request, job_id FROM idempotency_keys WHERE workspace_id = $1 AND key = $2`, j.WorkspaceID, once.Key).Scan(&request, &first)
+	err := tx.QueryRow(ctx, `SELECT request, job_id FROM idempotency_keys WHERE workspace_id = $1 AND key = $2`, workspace, once.Key).Scan(&request, &first)
 	if err != nil {
 		return nil, err
 	}
