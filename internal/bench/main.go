@@ -94,5 +94,5 @@ func allNames() []string {
 }
 
 func figures() []figure {
-	return slices.Concat(startFigures(), containerFigures(), queueFigures(), outputFigures(), growthFigures(), memoryFigures(), pageFigures())
+	return slices.Concat(startFigures(), containerFigures(), queueFigures(), fleetFigures(), outputFigures(), growthFigures(), memoryFigures(), pageFigures())
 }
