@@ -80,3 +80,46 @@ func TestAPasswordIsReadFromThePipe(t *testing.T) {
 		}
 	}
 }
+
+func TestPeopleAreChangedAndRemovedAtTheCommandLine(t *testing.T) {
+	t.Parallel()
+	f := flags(t)
+	p := open(t, &f)
+	if err := p.addFirst(t.Context(), "Mira", "mira@example.com", "a long enough password"); err != nil {
+		t.Fatal(err)
+	}
+	p = open(t, &f)
+	if err := p.add(t.Context(), "Jo", "jo@example.com", "a long enough password", cronium.RoleViewer); err != nil {
+		t.Fatal(err)
+	}
+	role := func(email, role string, instance *bool) error {
+		return (&userRoleCommand{peopleFlags: f, Email: email, Role: role, InstanceAdmin: instance}).Run(t.Context())
+	}
+	token := func(email, scope string) error {
+		return (&tokenAddCommand{peopleFlags: f, Email: email, Name: "ci", Scope: scope, Days: 30}).Run(t.Context())
+	}
+	yes, no := true, false
+	for _, step := range []struct {
+		what string
+		err  error
+		want cronium.Code
+	}{
+		{"the last administrator becomes a user", role("mira@example.com", "USER", nil), cronium.CodeConflict},
+		{"the only one of the instance becomes an ordinary one", role("mira@example.com", "ADMIN", &no), cronium.CodeConflict},
+		{"a viewer's admin token", token("jo@example.com", "admin"), cronium.CodeInvalid},
+		{"a viewer becomes an administrator", role("Jo@Example.com", "ADMIN", nil), ""},
+		{"an administrator's admin token", token("jo@example.com", "admin"), ""},
+		{"a metrics token of who is not the instance's", token("jo@example.com", "metrics"), cronium.CodeInvalid},
+		{"another one of the instance", role("jo@example.com", "ADMIN", &yes), ""},
+		{"their metrics token", token("jo@example.com", "metrics"), ""},
+		{"somebody unknown", role("nobody@example.com", "USER", nil), cronium.CodeNotFound},
+		{"removing one of two administrators", (&userRemoveCommand{f, "mira@example.com"}).Run(t.Context()), ""},
+		{"removing who is gone", (&userRemoveCommand{f, "mira@example.com"}).Run(t.Context()), cronium.CodeNotFound},
+		{"a token of who is gone", token("mira@example.com", "read"), cronium.CodeNotFound},
+		{"adding them again", (&userAddCommand{peopleFlags: f, Email: "mira@example.com", Role: "VIEWER"}).Run(t.Context()), ""},
+	} {
+		if got := cronium.CodeOf(step.err); step.err == nil && step.want != "" || step.err != nil && got != step.want {
+			t.Errorf("%s: %v, want %q", step.what, step.err, step.want)
+		}
+	}
+}
