@@ -17,7 +17,7 @@ import (
 // Waits before the next try. Each is drawn at random below its bound, so that the
 // agents of a server that was restarted come spread over some seconds.
 const (
-	firstWait   = 5 * time.Second // after a connection that had been good
+	firstWait   = 5 * time.Second // after a connection that had been good, unless told
 	longestWait = time.Minute     // reached by doubling while nobody answers
 	// slowWait is for an agent that is not wanted: somebody has to do something
 	// before it can be.
@@ -30,6 +30,8 @@ type Listener struct {
 	identity *Identity
 	version  string
 	log      *slog.Logger
+	// FirstWait bounds the wait after a connection that had been good; 0 means 5 s.
+	FirstWait time.Duration
 	// Connected, if not nil, is called each time the server has let the agent in.
 	Connected func()
 
@@ -83,6 +85,13 @@ func (l *Listener) wait() time.Duration {
 	return rand.N(l.bound)
 }
 
+func (l *Listener) firstWait() time.Duration {
+	if l.FirstWait > 0 {
+		return l.FirstWait
+	}
+	return firstWait
+}
+
 // afterLast waits for the end of the connection that was given out last, and
 // draws from it how long to wait. False: the listener is closed.
 func (l *Listener) afterLast() bool {
@@ -100,7 +109,7 @@ func (l *Listener) afterLast() bool {
 		l.failed(ended)
 	} else if c.admitted.Load() {
 		l.log.Info("the connection to the server has ended; dialling again", "server", l.identity.URL())
-		l.bound, l.said, l.turn = firstWait, "", 0
+		l.bound, l.said, l.turn = l.firstWait(), "", 0
 	} else {
 		l.failed(errors.New("the server closed the connection before it let this agent in"))
 	}
@@ -121,7 +130,7 @@ func (l *Listener) failed(err error) {
 	if unwanted {
 		l.bound = slowWait
 	} else {
-		l.bound = min(longestWait, max(firstWait, 2*l.bound))
+		l.bound = min(longestWait, max(l.firstWait(), 2*l.bound))
 	}
 	if text := err.Error(); text != l.said {
 		l.said = text

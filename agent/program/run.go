@@ -18,6 +18,7 @@ func run(ctx context.Context, args []string, version string) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	state := flags.String("state", defaultState(), "`directory` that join has filled")
 	cache := flags.Int64("cache", agent.DefaultCacheBytes, "`bytes` of files sent before that are kept")
+	spread := flags.Duration("reconnect", 0, "bound of the random `time` before a lost connection is dialled again, so that many agents do not come at once; 0 means 5s")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -44,5 +45,6 @@ func run(ctx context.Context, args []string, version string) error {
 		return err
 	}
 	listener := dial.NewListener(identity, version, log)
+	listener.FirstWait = *spread
 	return errors.Join(a.Serve(ctx, agent.Streams{Dialled: listener}), a.Close())
 }

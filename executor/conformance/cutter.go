@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"testing"
 
 	"cronium.dev/executor"
 )
@@ -19,6 +20,17 @@ type cutPlace struct {
 	mu     sync.Mutex
 	random *rand.Rand
 	cuts   atomic.Int64
+}
+
+// cut gives a place whose streams break, and the number of breaks.
+func (target Target) cut(t *testing.T, seed uint64, least, most int) (executor.Place, func() int64) {
+	t.Helper()
+	place := target.Place(t)
+	if target.Cut != nil {
+		return place, target.Cut(t, place, seed, least, most)
+	}
+	c := newCutPlace(place, seed, least, most)
+	return c, c.cuts.Load
 }
 
 func newCutPlace(p executor.Place, seed uint64, least, most int) *cutPlace {

@@ -20,6 +20,10 @@ type Target struct {
 	Spec    executor.Spec      // of each place; the execution's id is filled in
 	// Kill ends a place from outside, as a fault would.
 	Kill func(t *testing.T, place executor.Place)
+	// Cut makes a place's streams break, each after a random number of bytes in
+	// the range, and counts the breaks. nil where a place has streams of its own,
+	// which the suite cuts itself.
+	Cut func(t *testing.T, place executor.Place, seed uint64, least, most int) (cuts func() int64)
 }
 
 // Script is what a test runs.

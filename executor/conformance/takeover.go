@@ -27,23 +27,26 @@ func (target Target) testCuts(t *testing.T) {
 	each(t, map[string]func(*testing.T){
 		"streams that break at random lose and double nothing": func(t *testing.T) {
 			const lines = 60_000
-			place, sink := newCutPlace(target.Place(t), 1, 2_000, 80_000), NewRecorder(t)
+			place, cuts := target.cut(t, 1, 2_000, 80_000)
+			sink := NewRecorder(t)
 			finish, err := executor.Drive(Context(t), place, counter(lines, "0.01").Run(target.Key), sink)
 			Result{finish, err, sink}.Exited(t, 0)
 			numbered(t, sink.Stdout(), lines)
-			if place.cuts.Load() < 5 {
-				t.Errorf("there were only %d cuts", place.cuts.Load())
+			if cuts() < 5 {
+				t.Errorf("there were only %d cuts", cuts())
 			}
 		},
 		"streams that break at once start the script once": func(t *testing.T) {
-			place, sink := newCutPlace(target.Place(t), 2, 50, 1_500), NewRecorder(t)
+			place, _ := target.cut(t, 2, 50, 1_500)
+			sink := NewRecorder(t)
 			run := Bash(`echo "$$" >>started; sleep 1; wc -l <started`).Run(target.Key)
 			finish, err := executor.Drive(Context(t), place, run, sink)
 			Result{finish, err, sink}.Exited(t, 0)
 			equal(t, "times started", sink.Stdout(), "1\n")
 		},
 		"cancel arrives through streams that break": func(t *testing.T) {
-			place, sink, cancel := newCutPlace(target.Place(t), 3, 500, 2_000), NewRecorder(t), make(chan struct{})
+			place, _ := target.cut(t, 3, 500, 2_000)
+			sink, cancel := NewRecorder(t), make(chan struct{})
 			run := Python(stubborn).Limited(&proto.Limits{GraceMs: 100}).Run(target.Key)
 			run.Cancel = cancel
 			done := drive(Context(t), place, run, sink)

@@ -45,6 +45,7 @@ func (h *hub) serverOf(t testing.TB, m *machine) cronium.ID {
 func TestJoinedMachineRunsScripts(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
+	h.registry = allOpen{h.store}
 	p := h.process(t, "")
 	m := h.install(t, p)
 	spec := executor.Spec{ExecutionID: cronium.NewID(), ServerID: m.server, Limits: cronium.DefaultLimits()}

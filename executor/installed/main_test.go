@@ -44,6 +44,7 @@ func TestMain(m *testing.M) {
 // processes.
 type hub struct {
 	store     *store.Store
+	registry  installed.Registry // the store, unless a test has executions that are not in it
 	key       ed25519.PrivateKey
 	workspace cronium.ID
 }
@@ -59,7 +60,7 @@ func newHub(t testing.TB) *hub {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hub{store: s, key: key, workspace: cronium.NewID()}
+	h := &hub{store: s, registry: s, key: key, workspace: cronium.NewID()}
 	if err := s.AddWorkspace(t.Context(), &cronium.Workspace{ID: h.workspace, Slug: "test", Name: "Test"}); err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +83,7 @@ func (h *hub) process(t testing.TB, listen string) *process {
 	p := &process{id: cronium.NewID(), wake: make(chan struct{}, 1)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	var err error
-	p.Backend, err = installed.New(installed.Config{Registry: h.store, Tries: h.store, Process: p.id, Key: h.key, Log: log})
+	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Tries: h.store, Process: p.id, Key: h.key, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,6 +136,7 @@ type machine struct {
 	env    []string
 	log    *buffer
 	server cronium.ID // once joined
+	gate   *gate      // that it comes through, if it does
 
 	cmd  *exec.Cmd
 	done chan struct{}
@@ -169,7 +171,7 @@ func (m *machine) join(url, code string, flags ...string) (string, error) {
 // start runs the agent.
 func (m *machine) start() {
 	m.t.Helper()
-	m.cmd = exec.Command(agentFile, "run", "--state", m.state)
+	m.cmd = exec.Command(agentFile, "run", "--state", m.state, "--reconnect", "100ms")
 	m.cmd.Env = m.env
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -197,8 +199,17 @@ func (m *machine) kill() {
 // install joins and starts a machine and waits until the process holds it.
 func (h *hub) install(t testing.TB, p *process) *machine {
 	t.Helper()
-	m := newMachine(t)
-	if said, err := m.join(p.server.URL, h.code(t).String()); err != nil {
+	return h.installBehind(t, p, nil)
+}
+
+// installBehind installs a machine that comes through the gate.
+func (h *hub) installBehind(t testing.TB, p *process, g *gate) *machine {
+	t.Helper()
+	m, url := newMachine(t), p.server.URL
+	if m.gate = g; g != nil {
+		url = g.url()
+	}
+	if said, err := m.join(url, h.code(t).String()); err != nil {
 		t.Fatalf("join: %v: %s", err, said)
 	}
 	m.server = h.serverOf(t, m)
