@@ -33,16 +33,19 @@ type Machine struct {
 
 // Bounded is the machine with each text cut to what a table and a page take.
 func (m Machine) Bounded() Machine {
-	clean := func(s string) string {
-		s = strings.Map(func(r rune) rune {
-			if r == utf8.RuneError || !unicode.IsPrint(r) {
-				return -1
-			}
-			return r
-		}, s)
-		return string([]rune(s)[:min(64, utf8.RuneCountInString(s))])
-	}
-	return Machine{Hostname: clean(m.Hostname), OS: clean(m.OS), Arch: clean(m.Arch), Version: clean(m.Version)}
+	return Machine{Hostname: Printable(m.Hostname, 64), OS: Printable(m.OS, 64), Arch: Printable(m.Arch, 64), Version: Printable(m.Version, 64)}
+}
+
+// Printable is what of a text from elsewhere can be shown: its printable
+// characters, at most so many.
+func Printable(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+	return string([]rune(s)[:min(most, utf8.RuneCountInString(s))])
 }
 
 // EnrolledAgent is an agent as its key tells.

@@ -39,10 +39,11 @@ var layers = map[string][]string{
 	"live":        {"cronium", "store", "output"},
 	"tools":       {"cronium", "secrets"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
+	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "jobs", "views", "static", "output", "diff"},
+	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
