@@ -37,7 +37,7 @@ func (r *run) runBounded(ctx context.Context) (*proto.Finish, error) {
 // when ctx ends before.
 func (r *run) overdue(ctx context.Context, ping func(context.Context) error) bool {
 	patience := r.engine.Patience
-	limit := r.execution.CreatedAt().Add(2*setupLimit + r.content.Limits.Timeout() + cleanupTime)
+	limit := r.execution.CreatedAt().Add(2*setupLimit + r.content.Limits.Timeout() + cleanupTime + r.lineDown())
 	if now := time.Now(); limit.Before(now) {
 		limit = now // it may have ended while no server was there to hear of it
 	}
@@ -64,6 +64,22 @@ func (r *run) overdue(ctx context.Context, ping func(context.Context) error) boo
 			return false
 		}
 	}
+}
+
+// serverAway is how long the line to a server may be down beyond the script's
+// limits: its output waits there.
+const serverAway = time.Hour
+
+// lineDown is how much longer the end of an execution on a server is waited for
+// than that of one on this machine.
+func (r *run) lineDown() time.Duration {
+	switch {
+	case r.server == nil:
+		return 0
+	case r.content.On.Offline == cronium.OfflineWait:
+		return max(serverAway, time.Duration(r.content.On.OfflineSeconds)*time.Second)
+	}
+	return serverAway
 }
 
 // away shows that an execution's agent cannot be reached.

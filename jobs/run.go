@@ -151,6 +151,10 @@ func (r *run) findPlace(ctx context.Context) error {
 	defer stop()
 	place, err := r.makePlace(ctx)
 	if err != nil && context.Cause(ctx) == errSetupLimit {
+		if r.server != nil {
+			return &cronium.Error{Code: cronium.CodeUnavailable, Err: err,
+				Message: "The server could not be reached within 5 minutes, so nothing was started. Its page says how it is; then run it again."}
+		}
 		return &cronium.Error{Code: cronium.CodeUnavailable, Err: err,
 			Message: "A container could not be had within 5 minutes, so nothing was started. Settings, Engine says how the engine is; then run it again."}
 	}

@@ -91,9 +91,12 @@ func (e *Engine) forward(ctx context.Context, args runArgs) (bool, error) {
 	if !ok {
 		return false, nil
 	}
-	job := cronium.Job{ID: args.JobID, WorkspaceID: args.WorkspaceID, EventID: args.EventID, Version: args.Version, Priority: cronium.PriorityNormal}
+	job, err := e.Store.Job(ctx, args.WorkspaceID, args.JobID)
+	if err != nil {
+		return false, e.later(err)
+	}
 	err = pgx.BeginFunc(ctx, e.Store.WorkerPool(), func(tx pgx.Tx) error {
-		return e.insertTargets(ctx, tx, job, []store.Released{{ServerID: *args.ServerID, Kind: cronium.ServerAgent, Holder: &other}})
+		return e.insertTargets(ctx, tx, job.Job, []store.Released{{ServerID: *args.ServerID, Kind: cronium.ServerAgent, Holder: &other}})
 	})
 	if err != nil {
 		return false, e.later(err)
