@@ -48,7 +48,7 @@ type userRoleCommand struct {
 	peopleFlags
 	Email         string `arg:"" help:"The person's e-mail address."`
 	Role          string `arg:"" enum:"ADMIN,USER,VIEWER" help:"ADMIN, USER or VIEWER."`
-	InstanceAdmin *bool  `negatable:"" help:"Also make the person an administrator of the whole instance, or an ordinary one."`
+	InstanceAdmin string `default:"" enum:",yes,no" placeholder:"yes|no" help:"Also make the person an administrator of the whole instance, or an ordinary one."`
 }
 
 type userRemoveCommand struct {
@@ -258,8 +258,8 @@ func (c *userRoleCommand) Run(ctx context.Context) error {
 	if err := p.store.SetRole(ctx, p.workspace.ID, cronium.ID{}, person.ID, cronium.Role(c.Role)); err != nil {
 		return err
 	}
-	if c.InstanceAdmin != nil {
-		if err := p.store.SetInstanceAdmin(ctx, person.ID, *c.InstanceAdmin); err != nil {
+	if c.InstanceAdmin != "" {
+		if err := p.store.SetInstanceAdmin(ctx, person.ID, c.InstanceAdmin == "yes"); err != nil {
 			return err
 		}
 	}

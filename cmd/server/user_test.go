@@ -92,27 +92,26 @@ func TestPeopleAreChangedAndRemovedAtTheCommandLine(t *testing.T) {
 	if err := p.add(t.Context(), "Jo", "jo@example.com", "a long enough password", cronium.RoleViewer); err != nil {
 		t.Fatal(err)
 	}
-	role := func(email, role string, instance *bool) error {
+	role := func(email, role, instance string) error {
 		return (&userRoleCommand{peopleFlags: f, Email: email, Role: role, InstanceAdmin: instance}).Run(t.Context())
 	}
 	token := func(email, scope string) error {
 		return (&tokenAddCommand{peopleFlags: f, Email: email, Name: "ci", Scope: scope, Days: 30}).Run(t.Context())
 	}
-	yes, no := true, false
 	for _, step := range []struct {
 		what string
 		err  error
 		want cronium.Code
 	}{
-		{"the last administrator becomes a user", role("mira@example.com", "USER", nil), cronium.CodeConflict},
-		{"the only one of the instance becomes an ordinary one", role("mira@example.com", "ADMIN", &no), cronium.CodeConflict},
+		{"the last administrator becomes a user", role("mira@example.com", "USER", ""), cronium.CodeConflict},
+		{"the only one of the instance becomes an ordinary one", role("mira@example.com", "ADMIN", "no"), cronium.CodeConflict},
 		{"a viewer's admin token", token("jo@example.com", "admin"), cronium.CodeInvalid},
-		{"a viewer becomes an administrator", role("Jo@Example.com", "ADMIN", nil), ""},
+		{"a viewer becomes an administrator", role("Jo@Example.com", "ADMIN", ""), ""},
 		{"an administrator's admin token", token("jo@example.com", "admin"), ""},
 		{"a metrics token of who is not the instance's", token("jo@example.com", "metrics"), cronium.CodeInvalid},
-		{"another one of the instance", role("jo@example.com", "ADMIN", &yes), ""},
+		{"another one of the instance", role("jo@example.com", "ADMIN", "yes"), ""},
 		{"their metrics token", token("jo@example.com", "metrics"), ""},
-		{"somebody unknown", role("nobody@example.com", "USER", nil), cronium.CodeNotFound},
+		{"somebody unknown", role("nobody@example.com", "USER", ""), cronium.CodeNotFound},
 		{"removing one of two administrators", (&userRemoveCommand{f, "mira@example.com"}).Run(t.Context()), ""},
 		{"removing who is gone", (&userRemoveCommand{f, "mira@example.com"}).Run(t.Context()), cronium.CodeNotFound},
 		{"a token of who is gone", token("mira@example.com", "read"), cronium.CodeNotFound},
