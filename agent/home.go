@@ -34,7 +34,7 @@ const Joined = "joined\n"
 const startRetry = 200 * time.Millisecond
 
 // Home is the directory of an agent on a machine that a server reaches by a
-// command: the binary, its spool, its socket. The agent there is detached from
+// command: its spool, its socket. The agent there is detached from
 // whoever started it, and is started again on its spool when it has ended.
 type Home struct {
 	Dir       string // of the login's user, readable by nobody else
@@ -195,38 +195,51 @@ func hostEnvironment(environ []string) []string {
 	return env
 }
 
-// oldHome is the age at which the directory of another version may be removed.
+// oldHome is the age at which what is left of another version may be removed.
 const oldHome = time.Hour
 
 // removeOld removes the directories of other versions for the same server that
-// nothing needs any more: no agent runs there, and no execution waits to be
-// fetched. Their names begin with the same letters up to the last "-".
+// nothing needs any more, because no agent runs there and no execution waits to
+// be fetched, and binaries that no directory belongs to. A directory is named
+// SERVER-VERSION, its binary agent-VERSION, in the same directory.
 func (h Home) removeOld() {
-	dir, name := filepath.Split(filepath.Clean(h.Dir))
-	at := strings.LastIndexByte(name, '-')
-	if at < 0 {
+	base, name := filepath.Split(filepath.Clean(h.Dir))
+	server, _, ok := strings.Cut(name, "-")
+	if !ok {
 		return
 	}
-	siblings, _ := filepath.Glob(filepath.Join(dir, name[:at+1]+"*")) // the names have none of its characters
-	for _, sibling := range siblings {
-		info, err := os.Lstat(sibling)
-		if err != nil || !info.IsDir() || filepath.Base(sibling) == name || time.Since(info.ModTime()) < oldHome {
-			continue
-		}
-		if left, err := os.ReadDir(filepath.Join(sibling, spoolDir, "executions")); err == nil && len(left) > 0 {
-			continue
-		}
-		if unlock, err := lockSpool(sibling); err == nil {
-			os.RemoveAll(sibling) // what is left of it is removed the next time
-			unlock()
+	entries, _ := os.ReadDir(base) // what is not seen now is removed another time
+	needed := map[string]bool{}
+	for _, e := range entries {
+		of, version, _ := strings.Cut(e.Name(), "-")
+		if e.IsDir() && (of != server || e.Name() == name || !removeUnused(filepath.Join(base, e.Name()))) {
+			needed[version] = true
 		}
 	}
-	leftover, _ := filepath.Glob(filepath.Join(h.Dir, "part.*"))
-	for _, part := range leftover {
-		if info, err := os.Lstat(part); err == nil && time.Since(info.ModTime()) > oldHome {
-			os.Remove(part)
+	for _, e := range entries {
+		kind, version, _ := strings.Cut(e.Name(), "-")
+		binary := kind == "agent" && !needed[version] || kind == "part"
+		if info, err := e.Info(); binary && err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > oldHome {
+			os.Remove(filepath.Join(base, e.Name()))
 		}
 	}
+}
+
+// removeUnused removes the directory of an agent unless it is needed.
+func removeUnused(home string) bool {
+	info, err := os.Lstat(home)
+	if err != nil || time.Since(info.ModTime()) < oldHome {
+		return false
+	}
+	if left, err := os.ReadDir(filepath.Join(home, spoolDir, "executions")); err == nil && len(left) > 0 {
+		return false
+	}
+	unlock, err := lockSpool(home)
+	if err != nil {
+		return false
+	}
+	defer unlock()
+	return os.RemoveAll(home) == nil
 }
 
 // lockSpool fails where an agent runs.

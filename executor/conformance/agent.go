@@ -21,14 +21,17 @@ func Agent(dir string) (string, error) {
 
 // Main runs a package's tests with an agent built for them. use is given the
 // path before the first test. A goroutine that the tests left is a failure.
-func Main(m *testing.M, use func(agent string)) int {
+func Main(m *testing.M, use func(agent string)) int { return MainWith(m.Run, use) }
+
+// MainWith is Main for tests that are run by something else than testing.M.
+func MainWith(run func() int, use func(agent string)) int {
 	dir, err := os.MkdirTemp("", "cronium-agent-")
 	if err == nil {
 		defer os.RemoveAll(dir)
 		var agent string
 		if agent, err = Agent(dir); err == nil {
 			use(agent)
-			code := m.Run()
+			code := run()
 			if leaked := goleak.Find(); leaked != nil && code == 0 {
 				println(leaked.Error())
 				code = 1

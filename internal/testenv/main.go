@@ -23,10 +23,13 @@ var process struct {
 }
 
 // Main runs the tests and then ends what they shared. It does not return.
-func Main(m *testing.M) {
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for a package that has more to do: it gives the exit code.
+func Run(m *testing.M) int {
 	if path := os.Getenv(withoutNetlink); path != "" {
 		fmt.Fprintln(os.Stderr, "start", path, "without netlink:", becomeWithoutNetlink(path))
-		os.Exit(1)
+		return 1
 	}
 	process.running = true
 	code := m.Run()
@@ -36,7 +39,7 @@ func Main(m *testing.M) {
 	for _, end := range slices.Backward(ends) {
 		end()
 	}
-	os.Exit(code)
+	return code
 }
 
 // AtEnd has Main call f when all tests have ended, the latest f first. It
