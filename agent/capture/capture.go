@@ -32,7 +32,8 @@ type Capture struct {
 	limit  uint64 // bytes kept; the rest is counted
 	notify func()
 
-	readers [2]*os.File
+	readers [2]*os.File // stdout, stderr
+	ready   *arrivals
 	done    chan struct{} // closed when nothing more will be written
 	free    chan struct{} // closed by Drain: room does not matter any more
 	once    sync.Once
@@ -64,21 +65,28 @@ func New(log *spool.Log, limit int64, notify func()) (c *Capture, stdout, stderr
 			return nil, nil, nil, fmt.Errorf("make pipe for output: %w", err)
 		}
 	}
+	if c.ready, err = newArrivals(c.readers); err != nil {
+		closeAll(c.readers[0], c.readers[1], writers[0], writers[1])
+		return nil, nil, nil, err
+	}
 	return c, writers[0], writers[1], nil
 }
 
-// pipe makes a pipe whose reading end can be waited for by the runtime and
-// whose writing end blocks, as a script expects.
+// pipe makes a pipe whose reading end never blocks and whose writing end does,
+// as a script expects.
 func pipe() (r, w *os.File, err error) {
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
 		return nil, nil, err
 	}
 	unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeBytes)
+	// Set afterwards: the runtime shall not watch the pipe, arrivals do.
+	r, w = os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output")
 	if err := unix.SetNonblock(fds[0], true); err != nil {
+		closeAll(r, w)
 		return nil, nil, err
 	}
-	return os.NewFile(uintptr(fds[0]), "output"), os.NewFile(uintptr(fds[1]), "output"), nil
+	return r, w, nil
 }
 
 func closeAll(files ...*os.File) {
@@ -92,12 +100,8 @@ func closeAll(files ...*os.File) {
 // Begin sets the time from which the times of records count, and reads.
 func (c *Capture) Begin(at time.Time) {
 	c.begin = at
-	var readers sync.WaitGroup
-	for i, stream := range []agentproto.Stream{agentproto.Stream_STREAM_STDOUT, agentproto.Stream_STREAM_STDERR} {
-		readers.Go(func() { c.read(c.readers[i], stream) })
-	}
 	go func() {
-		readers.Wait()
+		c.read()
 		c.mu.Lock()
 		c.flush(time.Now())
 		if c.timer != nil {
@@ -118,7 +122,7 @@ func (c *Capture) Drain() { c.once.Do(func() { close(c.free) }) }
 // Close stops the reading, whoever still holds the pipes. Done follows.
 func (c *Capture) Close() {
 	c.Drain()
-	closeAll(c.readers[:]...)
+	closeAll(c.ready.epoll, c.readers[0], c.readers[1])
 }
 
 // Dropped is how many bytes came after the limit.
@@ -128,27 +132,34 @@ func (c *Capture) Dropped() uint64 {
 	return c.dropped
 }
 
-func (c *Capture) read(f *os.File, stream agentproto.Stream) {
-	raw, err := f.SyscallConn()
-	if err != nil {
-		return
-	}
-	for open := true; open; {
+// read takes what comes until both pipes have ended or Close.
+func (c *Capture) read() {
+	streams := [2]agentproto.Stream{agentproto.Stream_STREAM_STDOUT, agentproto.Stream_STREAM_STDERR}
+	for open := len(streams); open > 0; {
 		c.log.Room(c.free)
-		err := raw.Read(func(fd uintptr) bool {
-			ready, more := c.take(int(fd), stream)
-			open = more
-			return ready
-		})
+		i, err := c.ready.next()
 		if err != nil {
 			return // closed
+		}
+		emptied, more := false, false
+		err = control(c.readers[i], func(fd int) error {
+			emptied, more = c.take(fd, streams[i])
+			return nil
+		})
+		switch {
+		case err != nil:
+			return // closed
+		case more:
+			c.ready.more(i, emptied)
+		default:
+			open--
 		}
 	}
 }
 
-// take reads once. Reading under the lock is what keeps the order of the two
-// streams. It tells whether there was something, and whether more may come.
-func (c *Capture) take(fd int, stream agentproto.Stream) (ready, more bool) {
+// take reads once. It tells whether all was taken that was there, and whether
+// more may come.
+func (c *Capture) take(fd int, stream agentproto.Stream) (emptied, more bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stream != stream {
@@ -159,9 +170,9 @@ func (c *Capture) take(fd int, stream agentproto.Stream) (ready, more bool) {
 	n, err := unix.Read(fd, space)
 	switch {
 	case err == unix.EINTR:
-		return true, true
-	case err == unix.EAGAIN:
 		return false, true
+	case err == unix.EAGAIN:
+		return true, true
 	case err != nil || n == 0:
 		return true, false
 	}
@@ -181,7 +192,7 @@ func (c *Capture) take(fd int, stream agentproto.Stream) (ready, more bool) {
 	} else if !c.armed && len(c.pending) > 0 {
 		c.arm(Delay - now.Sub(c.flushed))
 	}
-	return true, true
+	return n < len(space), true
 }
 
 // flush writes what is pending as one record. c.mu is held.

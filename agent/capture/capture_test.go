@@ -228,3 +228,32 @@ func TestCloseEndsTheReadingThoughOthersHoldThePipes(t *testing.T) {
 	c.Close()
 	<-c.Done()
 }
+
+// What one stream floods the other with does not keep it waiting, and no byte
+// of either is lost.
+func TestAFloodOnOneStreamDoesNotHideTheOther(t *testing.T) {
+	t.Parallel()
+	c := newCapture(t, 32<<20, 0)
+	c.Begin(time.Now())
+	flooded := make(chan error, 1)
+	const flood = 4 << 20
+	go func() {
+		_, err := c.stdout.Write(make([]byte, flood))
+		flooded <- err
+	}()
+	c.await(1 << 20)
+	c.print(c.stderr, "help")
+	if err := <-flooded; err != nil {
+		t.Fatal(err)
+	}
+	total, at := 0, -1
+	for _, r := range c.finish() {
+		if r.Stream == agentproto.Stream_STREAM_STDERR {
+			at = total
+		}
+		total += len(r.Data)
+	}
+	if total != flood+4 || at < 0 || at > flood/2 {
+		t.Errorf("%d bytes, the word of stderr after %d", total, at)
+	}
+}
