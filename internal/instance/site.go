@@ -55,7 +55,7 @@ func (s *Site) Token(ctx context.Context) (string, error) {
 	if err := s.AddUser(ctx, "ADMIN", "Admin", Email); err != nil {
 		return "", err
 	}
-	said, err := s.command(ctx, "", "token", "add", "--name", "load", "--scope", "write", Email)
+	said, err := s.command(ctx, "", "token", "add", "--name", "load", "--scope", "admin", Email)
 	return strings.TrimSpace(said), err
 }
 
