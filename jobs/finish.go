@@ -134,15 +134,10 @@ func (r *run) storeEnd(ctx context.Context, end store.Finish) (status cronium.Jo
 // requeue adds the queue entry of a job that goes on: a retry of this one, or
 // another of the event that waited for this one's end.
 func (r *run) requeue(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error {
-	target := r.content.Target
-	if job.ID != r.job.ID {
-		content, err := r.engine.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
-		if err != nil {
-			return err
-		}
-		target = content.Target
+	if job.ID == r.job.ID {
+		return r.engine.insert(ctx, tx, job, r.content.Target, at)
 	}
-	return r.engine.insert(ctx, tx, job, target, at)
+	return r.engine.requeueJob(ctx, tx, job, at)
 }
 
 // insist repeats a write while the database fails, with growing pauses, until

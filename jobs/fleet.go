@@ -143,11 +143,11 @@ func (e *Engine) targetQueue() *store.TargetQueue {
 }
 
 func (e *Engine) requeueJob(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error {
-	content, err := e.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
+	target, err := e.queueOf(ctx, job)
 	if err != nil {
 		return err
 	}
-	return e.insert(ctx, tx, job, content.Target, at)
+	return e.insert(ctx, tx, job, target, at)
 }
 
 // insertTargets adds the entries of targets that may run: those of agents to the
@@ -183,6 +183,9 @@ func (e *Engine) settle(ctx context.Context, workspace, id cronium.ID) error {
 
 func (e *Engine) settleJob(ctx context.Context, job cronium.Job) error {
 	content, err := e.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
+	if unreadable(err) {
+		content, err = noContent(), nil // what is left of it ends as it comes to run
+	}
 	if err != nil {
 		return err
 	}

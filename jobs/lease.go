@@ -34,6 +34,7 @@ func (e *Engine) keepLease(ctx context.Context) {
 
 // adoptLoop takes over executions that nobody drives.
 func (e *Engine) adoptLoop(ctx context.Context) {
+	later := postponed{}
 	for more := true; more || pause(ctx, adoptInterval); {
 		more = false
 		if e.lock != nil {
@@ -42,7 +43,7 @@ func (e *Engine) adoptLoop(ctx context.Context) {
 		if err := e.giveUpMoved(ctx); err != nil && ctx.Err() == nil {
 			e.Log.Warn("could not look for servers that another process is connected to", "error", err)
 		}
-		adopted, err := e.Store.TakeOver(ctx, e.id, store.Serves{Targets: slices.Collect(maps.Keys(e.Backends)), Held: e.held()}, e.driven(), adoptShare)
+		adopted, err := e.Store.TakeOver(ctx, e.id, store.Serves{Targets: slices.Collect(maps.Keys(e.Backends)), Held: e.held()}, slices.Concat(e.driven(), later.now()), adoptShare)
 		if err != nil {
 			if ctx.Err() == nil {
 				e.Log.Warn("could not look for executions to take over", "error", err)
@@ -50,7 +51,10 @@ func (e *Engine) adoptLoop(ctx context.Context) {
 			continue
 		}
 		for _, a := range adopted {
-			e.adopt(ctx, a)
+			if err := e.adopt(ctx, a); err != nil {
+				e.Log.Warn("could not read what an adopted execution runs", "execution", a.Execution.ID, "error", err)
+				later.add(a.Execution.ID)
+			}
 		}
 		more = len(adopted) == adoptShare && ctx.Err() == nil
 	}
@@ -68,12 +72,16 @@ func (e *Engine) endLeasesOfTheDead(ctx context.Context) {
 }
 
 // adopt goes on with an execution where its last owner stopped. One that has a
-// run here was claimed after TakeOver was told which have, and is left to it.
-func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
+// run here was claimed after TakeOver was told which have, and is left to it. It
+// fails when what the execution runs cannot be read now.
+func (e *Engine) adopt(ctx context.Context, a store.Adopted) error {
 	content, err := e.content.get(ctx, a.Job.WorkspaceID, a.Job.EventID, a.Job.Version)
+	lost := unreadable(err)
+	if lost {
+		content, err = noContent(), nil
+	}
 	if err != nil {
-		e.Log.Warn("could not read what an adopted execution runs", "execution", a.Execution.ID, "error", err)
-		return
+		return err
 	}
 	r := e.newRun(a.Execution, content)
 	r.adopted = true
@@ -83,14 +91,19 @@ func (e *Engine) adopt(ctx context.Context, a store.Adopted) {
 		r.stop()
 	}
 	if !e.add(r) {
-		return
+		return nil
 	}
 	e.metrics.adopted.Inc()
 	r.log().Info("execution adopted", "status", a.Execution.Status, "output_bytes", a.Execution.OutputBytes)
 	e.loops.Go(func() {
 		defer e.remove(r)
+		if lost {
+			r.loseUnreadable(ctx)
+			return
+		}
 		r.drive(ctx)
 	})
+	return nil
 }
 
 // watchCancels stops runs of this process for which cancel was asked, here or

@@ -21,7 +21,9 @@ func TestAnExecutionThatWasJustClaimedIsNotAdopted(t *testing.T) {
 		return p.runs[execution.ID]
 	}
 	before := driving()
-	p.adopt(t.Context(), store.Adopted{Execution: execution, Job: *job})
+	if err := p.adopt(t.Context(), store.Adopted{Execution: execution, Job: *job}); err != nil {
+		t.Fatal(err)
+	}
 	if now := driving(); now != before {
 		t.Error("one execution is driven twice in one process")
 	}

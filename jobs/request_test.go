@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,10 +28,13 @@ func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
 	s := newSite(t)
 	p := s.start(0)
 	event := s.event(cronium.EventBash, "echo ready", nil)
-	s.stranded(event, 7) // a version that does not exist must not hold the others up
+	without := s.stranded(event, 7) // a version that does not exist
 	job := s.stranded(event, 1)
-	if err := p.requeueStranded(t.Context()); cronium.CodeOf(err) != cronium.CodeNotFound {
-		t.Errorf("%v: want the version that does not exist", err)
+	if err := p.requeueStranded(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if row := s.final(without.ID); row.Result != cronium.ResultFailure || !strings.Contains(row.Error, "Version 7") {
+		t.Errorf("%+v", row.Job)
 	}
 	if row := s.final(job.ID); row.Result != cronium.ResultSuccess {
 		t.Errorf("%+v", row.Job)

@@ -77,12 +77,8 @@ func (e *Engine) requeueStranded(ctx context.Context) error {
 }
 
 func (e *Engine) requeue(ctx context.Context, job cronium.Job) error {
-	content, err := e.content.get(ctx, job.WorkspaceID, job.EventID, job.Version)
-	if err != nil {
-		return err
-	}
 	return pgx.BeginFunc(ctx, e.Store.WorkerPool(), func(tx pgx.Tx) error {
-		return e.insert(ctx, tx, job, content.Target, time.Time{})
+		return e.requeueJob(ctx, tx, job, time.Time{})
 	})
 }
 

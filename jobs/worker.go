@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -53,8 +52,8 @@ func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	e, args := w.engine, entry.Args
 	ctx := e.ctx
 	content, err := e.content.get(ctx, args.WorkspaceID, args.EventID, args.Version)
-	if cronium.CodeOf(err) == cronium.CodeNotFound {
-		return river.JobCancel(fmt.Errorf("the event of job %s is gone", args.JobID))
+	if unreadable(err) {
+		return e.failUnreadable(ctx, args, err)
 	}
 	if err != nil {
 		return e.later(err)

@@ -39,8 +39,8 @@ type block struct {
 	Data      []byte
 }
 
-// errDamaged says that stored output cannot be read.
-var errDamaged = errors.New("it is damaged")
+// ErrDamaged says that what is stored cannot be read, now or later.
+var ErrDamaged = errors.New("it is damaged")
 
 // appendRecord adds one record to the block's data.
 func (b *block) appendRecord(at time.Duration, stream cronium.Stream, data []byte) {
@@ -62,7 +62,7 @@ func (b *block) chunks() ([]cronium.Chunk, error) {
 		}
 		defer decoder.Close()
 		if data, err = decoder.DecodeAll(data, nil); err != nil {
-			return nil, fmt.Errorf("decompress output at %d: %w: %w", b.Start, errDamaged, err)
+			return nil, fmt.Errorf("decompress output at %d: %w: %w", b.Start, ErrDamaged, err)
 		}
 	}
 	var chunks []cronium.Chunk
@@ -70,13 +70,13 @@ func (b *block) chunks() ([]cronium.Chunk, error) {
 	for len(data) > 0 {
 		at, n := binary.Uvarint(data)
 		if n <= 0 || n >= len(data) {
-			return nil, fmt.Errorf("read the output block at %d: %w", b.Start, errDamaged)
+			return nil, fmt.Errorf("read the output block at %d: %w", b.Start, ErrDamaged)
 		}
 		stream := cronium.Stream(data[n])
 		data = data[n+1:]
 		size, n := binary.Uvarint(data)
 		if n <= 0 || size > uint64(len(data)-n) {
-			return nil, fmt.Errorf("read the output block at %d: %w", b.Start, errDamaged)
+			return nil, fmt.Errorf("read the output block at %d: %w", b.Start, ErrDamaged)
 		}
 		record := data[n : n+int(size)]
 		data = data[n+int(size):]

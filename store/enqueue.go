@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -31,13 +32,18 @@ func (s *Store) Runnable(ctx context.Context, workspace, event cronium.ID) (*Run
 	return &r, nil
 }
 
-// Content finds what a version of an event runs.
+// Content finds what a version of an event runs. It fails with CodeNotFound, and
+// with ErrDamaged where what is stored is none.
 func (s *Store) Content(ctx context.Context, workspace, event cronium.ID, version int) (*cronium.Content, error) {
-	var content cronium.Content
+	var text []byte
 	err := s.worker.QueryRow(ctx, `SELECT content FROM event_versions WHERE workspace_id = $1 AND event_id = $2 AND number = $3`, workspace, event, version).
-		Scan(&content)
+		Scan(&text)
 	if err != nil {
 		return nil, mapError(err, "find version")
+	}
+	var content cronium.Content
+	if err := json.Unmarshal(text, &content); err != nil {
+		return nil, fmt.Errorf("read version %d of event %s: %w: %w", version, event, ErrDamaged, err)
 	}
 	return &content, nil
 }

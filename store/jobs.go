@@ -200,6 +200,15 @@ func (s *Store) Cancel(ctx context.Context, workspace, id cronium.ID, by string)
 	return status, mapError(err, "cancel job")
 }
 
+// Fail ends a job that is QUEUED and that nobody can ever run, with the reason
+// for a person. A job in another state stays as it is.
+func (s *Store) Fail(ctx context.Context, id cronium.ID, reason string) error {
+	_, err := s.worker.Exec(ctx, `
+		UPDATE jobs SET status = 'FAILED', result = 'FAILURE', error = $2, finished_at = now(), next_attempt = NULL, waiting = ''
+		WHERE id = $1 AND status = ANY($3)`, id, clean(reason), queuedJob)
+	return mapError(err, "end a job that cannot run")
+}
+
 // CancelAsked lists the jobs with an open execution of the process for which
 // cancel was asked: for one that may have missed the notification.
 func (s *Store) CancelAsked(ctx context.Context, process cronium.ID) ([]cronium.ID, error) {

@@ -223,7 +223,7 @@ func (s *Store) CompactOutput(ctx context.Context, limit int) (int, error) {
 	var failed error
 	for _, t := range todo {
 		err := s.compactOne(ctx, t.Workspace, t.ID)
-		if errors.Is(err, errDamaged) {
+		if errors.Is(err, ErrDamaged) {
 			_, markErr := s.worker.Exec(ctx, `UPDATE executions SET compacted = true WHERE id = $1`, t.ID)
 			err = errors.Join(err, markErr)
 		}
