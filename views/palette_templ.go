@@ -73,7 +73,7 @@ func (p Palette) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "\" aria-label=\"Search\" autofocus> <button class=\"btn\" type=\"submit\">Search</button></form><div class=\"panel\" id=\"palette-list\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "\" aria-label=\"Search\" autofocus> <button class=\"btn\" type=\"submit\">Search</button></form><div class=\"panel items\" id=\"palette-list\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

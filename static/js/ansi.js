@@ -99,9 +99,10 @@ export function draw(element, line) {
   element.replaceChildren(...parse(line).map(node));
 }
 
+const colour = (c) => (typeof c === "number" ? `var(--ansi-${c})` : c);
+
 function node({ text, style, link }) {
-  const keys = Object.keys(style).filter((key) => style[key] !== false && style[key] !== undefined);
-  if (!link && keys.length === 0) return document.createTextNode(text);
+  if (!link && Object.keys(style).length === 0) return document.createTextNode(text);
   const element = document.createElement(link ? "a" : "span");
   element.textContent = text;
   if (link) {
@@ -110,10 +111,14 @@ function node({ text, style, link }) {
     element.rel = "noopener noreferrer nofollow";
     element.title = link;
   }
-  for (const key of keys) {
-    const value = style[key];
-    element.classList.add(`a-${key}`);
-    if (key === "fg" || key === "bg") element.style.setProperty(`--a-${key}`, typeof value === "number" ? `var(--ansi-${value})` : value);
-  }
+  let [fg, bg] = [colour(style.fg), colour(style.bg)];
+  if (style.inverse) [fg, bg] = [bg ?? "var(--log-bg)", fg ?? "var(--ink)"];
+  const look = element.style;
+  if (fg) look.color = fg;
+  if (bg) look.background = bg;
+  if (style.bold) look.fontWeight = 700;
+  if (style.faint) look.opacity = 0.7;
+  if (style.italic) look.fontStyle = "italic";
+  look.textDecoration = [style.underline && "underline", style.struck && "line-through"].filter(Boolean).join(" ");
   return element;
 }

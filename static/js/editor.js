@@ -111,6 +111,7 @@ customElements.define("cronium-editor", class extends HTMLElement {
     this.bar.replaceChildren(...files.map((file) => {
       const button = document.createElement("button");
       button.type = "button";
+      button.className = "btn small plain";
       button.textContent = file.querySelector("[name=file_name]").value || "unnamed";
       if (file.querySelector("[name=entry]").checked && files.length > 1) button.append(" ▸");
       button.setAttribute("aria-pressed", file === this.shown);
@@ -123,7 +124,7 @@ customElements.define("cronium-editor", class extends HTMLElement {
     const add = document.createElement("button");
     add.type = "button";
     add.textContent = "+ file";
-    add.className = "add";
+    add.className = "btn small plain add";
     add.hidden = this.closest("fieldset[disabled]") !== null;
     add.onclick = () => {
       this.#show(this.#add(this.#freeName(), ""));

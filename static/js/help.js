@@ -9,6 +9,7 @@ customElements.define("cronium-help", class extends HTMLElement {
     const begin = document.createElement("code");
     begin.textContent = api.import;
     const list = document.createElement("ul");
+    list.className = "items";
     for (const call of api.calls.filter((c) => !c.name.endsWith("Error"))) {
       const button = document.createElement("button");
       button.type = "button";

@@ -93,9 +93,9 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.mode = localStorage.getItem("log-times") || times[0];
     this.findField = make("input", { type: "search", placeholder: "Find in output", spellcheck: false, autocomplete: "off", "aria-label": "Find in output" });
     this.findCount = make("span", { className: "log-count", role: "status" });
-    this.followButton = make("button", { type: "button", textContent: "Follow", onclick: () => this.#follow(!this.following) });
-    this.timesButton = make("button", { type: "button", onclick: () => this.#nextTimes() });
-    const download = make("a", { href: `/api/v1/executions/${this.getAttribute("execution")}/output?download=1`, textContent: "Download", download: "" });
+    this.followButton = make("button", { type: "button", className: "btn small plain", textContent: "Follow", onclick: () => this.#follow(!this.following) });
+    this.timesButton = make("button", { type: "button", className: "btn small plain", onclick: () => this.#nextTimes() });
+    const download = make("a", { href: `/api/v1/executions/${this.getAttribute("execution")}/output?download=1`, className: "btn small plain", textContent: "Download", download: "" });
     const bar = make("div", { className: "log-bar" }, this.findField, this.findCount, this.followButton, this.timesButton, download);
     this.rows = make("div", { className: "log-rows" });
     this.space = make("div", { className: "log-space" }, this.rows);

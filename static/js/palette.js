@@ -45,7 +45,7 @@ customElements.define("cronium-palette", class extends HTMLElement {
     this.#input = make("input", { type: "text", placeholder: "Go to a page, an event or a job; run an event", autocomplete: "off", spellcheck: false });
     this.#input.setAttribute("aria-label", "Search");
     this.#input.setAttribute("aria-controls", "palette-list");
-    this.#list = make("div", { id: "palette-list" });
+    this.#list = make("div", { id: "palette-list", className: "items" });
     this.#dialog.append(this.#input, this.#list);
     this.append(this.#dialog);
     this.#input.addEventListener("input", () => {
