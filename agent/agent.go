@@ -48,6 +48,9 @@ type Config struct {
 	Version    string
 	Program    string // the agent's own binary, which is also `cronium` of scripts
 	Log        *slog.Logger
+	// Renew makes the next key of an installed agent, which the present one
+	// signs; nil where the agent has no key of its own.
+	Renew func() (public ed25519.PublicKey, signature []byte, err error)
 }
 
 // Agent is one agent. Its methods may be called concurrently.

@@ -131,9 +131,6 @@ func (i *Identity) admitted(key ed25519.PrivateKey) error {
 	return i.save()
 }
 
-// renewDomain keeps a signature made for something else from being one of a key.
-const renewDomain = "cronium agent key v1\n"
-
 // Renew makes the next key, which counts from the next connection on, and has the
 // present one vouch for it. Called again before that, it gives the same.
 func (i *Identity) Renew() (public ed25519.PublicKey, signature []byte, err error) {
@@ -147,6 +144,5 @@ func (i *Identity) Renew() (public ed25519.PublicKey, signature []byte, err erro
 		}
 	}
 	public = ed25519.NewKeyFromSeed(i.file.Next).Public().(ed25519.PublicKey)
-	message := renewDomain + i.file.Target + "\n" + string(public)
-	return public, ed25519.Sign(ed25519.NewKeyFromSeed(i.file.Key), []byte(message)), nil
+	return public, tunnel.SignNextKey(ed25519.NewKeyFromSeed(i.file.Key), i.file.Target, public), nil
 }

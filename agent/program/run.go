@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, version string) error {
 	a, err := agent.New(agent.Config{
 		Spool: filepath.Join(*state, "spool"), Work: filepath.Join(*state, "work"),
 		Target: identity.Target(), PublicKey: identity.ServerKey(),
-		CacheBytes: *cache, Version: version, Program: program, Log: log,
+		CacheBytes: *cache, Version: version, Program: program, Log: log, Renew: identity.Renew,
 	})
 	if err != nil {
 		return err

@@ -1,11 +1,15 @@
 package tunnel
 
 import (
+	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -102,7 +106,7 @@ func explain(u *url.URL, answer *http.Response, err error) error {
 
 // newTransport dials once and speaks HTTP/1.1, which WebSockets need.
 func newTransport(u *url.URL) *http.Transport {
-	return &http.Transport{
+	t := &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
 		TLSClientConfig:        &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    handshakeLimit,
@@ -110,6 +114,58 @@ func newTransport(u *url.URL) *http.Transport {
 		MaxResponseHeaderBytes: 64 << 10,
 		ReadBufferSize:         4 << 10,
 		WriteBufferSize:        4 << 10,
-		DisableKeepAlives:      false,
 	}
+	if u.Scheme == "http" {
+		t.Proxy, t.DialContext = nil, dialConnect
+	}
+	return t
+}
+
+// dialConnect dials for plain HTTP. Through a proxy it asks for a tunnel, as HTTPS
+// does: what a proxy would do to a WebSocket that it sees is anybody's guess.
+func dialConnect(ctx context.Context, network, address string) (net.Conn, error) {
+	target := &http.Request{URL: &url.URL{Scheme: "http", Host: address}}
+	proxy, err := http.ProxyFromEnvironment(target)
+	if err != nil {
+		return nil, fmt.Errorf("read the address of the proxy: %w", err)
+	}
+	var d net.Dialer
+	if proxy == nil || proxy.Scheme != "http" {
+		return d.DialContext(ctx, network, address)
+	}
+	conn, err := d.DialContext(ctx, network, hostPort(proxy))
+	if err != nil {
+		return nil, fmt.Errorf("reach the proxy: %w", err)
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	ask := &http.Request{Method: http.MethodConnect, URL: &url.URL{Opaque: address}, Host: address, Header: http.Header{}}
+	if name := proxy.User.Username(); name != "" {
+		password, _ := proxy.User.Password()
+		ask.Header.Set("Proxy-Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(name+":"+password)))
+	}
+	if err := ask.Write(conn); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("ask the proxy: %w", err)
+	}
+	// Nothing comes after the answer before we have said something.
+	answer, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, maxProxyAnswer)), ask)
+	if err == nil && answer.StatusCode != http.StatusOK {
+		err = fmt.Errorf("it answers %s", answer.Status)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("ask the proxy: %w", err)
+	}
+	return conn, nil
+}
+
+// maxProxyAnswer bounds the answer of a proxy, in bytes.
+const maxProxyAnswer = 64 << 10
+
+func hostPort(u *url.URL) string {
+	if u.Port() == "" {
+		return net.JoinHostPort(u.Hostname(), "80")
+	}
+	return u.Host
 }

@@ -60,7 +60,7 @@ func ParseCode(text string) (Code, error) {
 		return Code{}, fmt.Errorf("the code is not complete: it begins with %s and has %d characters", codePrefix, len(codePrefix)+alphabet.EncodedLen(codeBytes))
 	}
 	body := raw[:codeBytes-4]
-	if binary.BigEndian.Uint32(raw[codeBytes-4:]) != crc32.ChecksumIEEE(body) {
+	if binary.BigEndian.Uint32(raw[codeBytes-4:]) != crc32.ChecksumIEEE(body) || alphabet.EncodeToString(raw) != strings.ToLower(word) {
 		return Code{}, errors.New("the code has a wrong character in it; copy it again")
 	}
 	c := Code{Server: ed25519.PublicKey(body[secretBytes:])}

@@ -99,16 +99,17 @@ func (b *Backend) admit(ctx context.Context, conn *tunnel.Conn, address netip.Ad
 
 // hold makes the tunnel of an agent a connection that executions can use.
 func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.EnrolledAgent, address netip.Addr) error {
-	h := &held{backend: b, conn: conn, agent: *agent}
-	link, err := executor.Connect(ctx, h.stream(),
+	line := &line{Conn: conn}
+	link, err := executor.Connect(ctx, line,
 		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes), grpc.WithSharedWriteBuffer(true),
 		grpc.WithKeepaliveParams(keepAlive))
 	if err != nil {
 		return err
 	}
-	h.link = link
+	h := &held{backend: b, conn: conn, link: link, agent: *agent}
 	info := link.Info
 	if info.GetTarget() != agent.ServerID.String() {
+		conn.End(tunnel.ReasonRefused, "the key of this agent is another server's than the one it takes itself for")
 		link.Close()
 		return fmt.Errorf("it takes itself for %q", info.GetTarget())
 	}
@@ -117,6 +118,7 @@ func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.En
 		link.Close()
 		return err
 	}
+	line.watch(h.lost)
 	b.replace(ctx, before, h)
 	if info.GetDraining() {
 		return nil

@@ -61,11 +61,13 @@ func (g *gate) close(shut bool) {
 	}
 }
 
-// unshut lets new connections through again.
-func (g *gate) unshut() {
+// lead has all that comes from now on go to another address, and breaks what is
+// open.
+func (g *gate) lead(to string) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.shut = false
+	g.to = to
+	g.mu.Unlock()
+	g.close(false)
 }
 
 func (g *gate) run(running *sync.WaitGroup) {
@@ -80,7 +82,10 @@ func (g *gate) run(running *sync.WaitGroup) {
 
 func (g *gate) pass(conn net.Conn) {
 	defer conn.Close()
-	server, err := net.Dial("tcp", g.to)
+	g.mu.Lock()
+	to := g.to
+	g.mu.Unlock()
+	server, err := net.Dial("tcp", to)
 	if err != nil {
 		return
 	}

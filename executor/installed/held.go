@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cronium.dev/agent/proto"
@@ -15,11 +16,12 @@ import (
 
 // held is the connection of one agent.
 type held struct {
-	backend *Backend
-	agent   cronium.EnrolledAgent
-	conn    *tunnel.Conn
-	link    *executor.Link
-	ended   sync.Once
+	backend  *Backend
+	agent    cronium.EnrolledAgent
+	conn     *tunnel.Conn
+	link     *executor.Link
+	ended    sync.Once
+	renewing atomic.Bool // its key was asked for
 }
 
 // errClosing says that this process stops.
@@ -85,20 +87,38 @@ func (b *Backend) task(f func()) {
 	}
 }
 
-// stream is the tunnel as gRPC gets it. gRPC closes it once the line is found
-// dead, which is how the end of a connection is noticed.
-func (h *held) stream() net.Conn { return &closing{Conn: h.conn, closed: h.lost} }
-
-type closing struct {
+// line is the tunnel as gRPC gets it. gRPC closes it once it is found dead, which
+// is how the end of a connection is noticed.
+type line struct {
 	net.Conn
-	once   sync.Once
-	closed func()
+
+	mu    sync.Mutex
+	ended bool
+	told  func()
 }
 
-func (c *closing) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(c.closed)
+// Close ends the line and tells the one who watches, once.
+func (l *line) Close() error {
+	err := l.Conn.Close()
+	l.mu.Lock()
+	first, told := !l.ended, l.told
+	l.ended = true
+	l.mu.Unlock()
+	if first && told != nil {
+		told()
+	}
 	return err
+}
+
+// watch has told called at the end of the line, which may have been.
+func (l *line) watch(told func()) {
+	l.mu.Lock()
+	l.told = told
+	ended := l.ended
+	l.mu.Unlock()
+	if ended {
+		told()
+	}
 }
 
 func isGone(err error) bool { return errors.Is(err, executor.ErrGone) }

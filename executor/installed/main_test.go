@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,7 @@ import (
 
 	"cronium.dev/agent/tunnel"
 	"cronium.dev/cronium"
+	"cronium.dev/executor"
 	"cronium.dev/executor/conformance"
 	"cronium.dev/executor/installed"
 	"cronium.dev/internal/testenv"
@@ -29,15 +31,7 @@ import (
 var agentFile string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "cronium-agent-")
-	if err == nil {
-		agentFile, err = conformance.Agent(dir)
-	}
-	if err != nil {
-		println("build the agent:", err.Error())
-		os.Exit(1)
-	}
-	testenv.Main(m)
+	os.Exit(conformance.MainWith(func() int { return testenv.Run(m) }, func(agent string) { agentFile = agent }))
 }
 
 // hub is an instance of Cronium as agents see it: a database, a key and server
@@ -261,3 +255,23 @@ func (b *buffer) String() string {
 func (b *buffer) has(text string) bool { return strings.Contains(b.String(), text) }
 
 func stateFile(m *machine, name string) string { return filepath.Join(m.state, name) }
+
+// folders are those of the scripts that run on the machine.
+func folders(t testing.TB, m *machine) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(m.state, "work", "*-*-*-*-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// touch makes the file "go" for which a script waits in its directory.
+func touch(t testing.TB, m *machine, execution cronium.ID) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(m.state, "work", execution.String(), "go"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func isUnavailable(err error) bool { return errors.Is(err, executor.ErrUnavailable) }

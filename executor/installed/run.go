@@ -32,8 +32,10 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 			return
 		case <-wake:
 			err = b.checkKeys(ctx)
+			b.renewKeys(ctx)
 		case <-keys.C:
 			err = b.checkKeys(ctx)
+			b.renewKeys(ctx)
 		case <-hold.C:
 			err = b.keepHeld(ctx, time.Since(begun) > settleIn)
 		}
