@@ -144,7 +144,7 @@ func (b *Backend) connection(ctx context.Context, server cronium.ID) (*Connectio
 // of its own there, one for each server and user.
 func (b *Backend) want(mode string, server cronium.ID, user string) *want {
 	w := &want{mode: mode, user: user, target: targetID(server, user), key: b.key, idle: b.config.Idle, agents: b.agents}
-	sum := sha256.Sum256([]byte(b.key + " " + server.String()))
+	sum := sha256.Sum256([]byte(b.key + " " + w.target))
 	w.name = hex.EncodeToString(sum[:6])
 	return w
 }
@@ -158,9 +158,9 @@ func targetID(server cronium.ID, user string) string {
 	return "server-" + server.String() + "-" + user
 }
 
-// Remove removes every agent of the server from its machine, as far as the
-// login itself and user own them. It fails with CodeConflict while a script
-// runs there.
+// Remove removes from the server's machine what Cronium put there for it and
+// for one user ("" = the login itself). It fails with CodeConflict while a
+// script runs there.
 func (b *Backend) Remove(ctx context.Context, server cronium.ID, user string) error {
 	if err := CheckUser(user); err != nil {
 		return err

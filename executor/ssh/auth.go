@@ -3,7 +3,6 @@ package ssh
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -62,15 +61,10 @@ func answer(password string) ssh.KeyboardInteractiveChallenge {
 // Signer reads a private key. Its errors are *cronium.Error with a text for
 // whoever pasted the key. RSA keys sign with SHA-2 alone.
 func Signer(private, passphrase []byte) (ssh.Signer, error) {
-	var signer ssh.Signer
-	var err error
-	if len(passphrase) > 0 {
+	signer, err := ssh.ParsePrivateKey(private)
+	var missing *ssh.PassphraseMissingError
+	if errors.As(err, &missing) && len(passphrase) > 0 {
 		signer, err = ssh.ParsePrivateKeyWithPassphrase(private, passphrase)
-		if err != nil && strings.Contains(err.Error(), "not an encrypted key") {
-			signer, err = ssh.ParsePrivateKey(private)
-		}
-	} else {
-		signer, err = ssh.ParsePrivateKey(private)
 	}
 	if err != nil {
 		return nil, keyFailure(err)
