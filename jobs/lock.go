@@ -23,11 +23,19 @@ func newProcessLock(dir string, id cronium.ID) (*processLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of process locks: %w", err)
 	}
-	file, err := lockFile(filepath.Join(dir, id.String()), os.O_CREATE|os.O_RDWR)
-	if err != nil {
+	l := &processLock{dir: dir, id: id}
+	// It gets its name when it is locked: others take a file that is not for
+	// that of a dead process, and remove it.
+	unnamed := filepath.Join(dir, "starting-"+id.String())
+	var err error
+	if l.file, err = lockFile(unnamed, os.O_CREATE|os.O_RDWR); err != nil {
 		return nil, fmt.Errorf("lock this process's file: %w", err)
 	}
-	return &processLock{dir: dir, id: id, file: file}, nil
+	if err := os.Rename(unnamed, filepath.Join(dir, id.String())); err != nil {
+		l.file.Close()
+		return nil, fmt.Errorf("name this process's file: %w", err)
+	}
+	return l, nil
 }
 
 // lockFile opens a file and locks it, or fails at once when another has it.
