@@ -30,7 +30,7 @@ func TestAJobWithoutAQueueEntryIsFoundAgain(t *testing.T) {
 	event := s.event(cronium.EventBash, "echo ready", nil)
 	without := s.stranded(event, 7) // a version that does not exist
 	job := s.stranded(event, 1)
-	if err := p.requeueStranded(t.Context()); err != nil {
+	if _, err := p.requeueStranded(t.Context(), cronium.ID{}); err != nil {
 		t.Error(err)
 	}
 	if row := s.final(without.ID); row.Result != cronium.ResultFailure || !strings.Contains(row.Error, "Version 7") {

@@ -22,6 +22,7 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 	defer sweep.Stop()
 	daily := time.NewTicker(6 * time.Hour)
 	defer daily.Stop()
+	var looked cronium.ID // up to which waiting jobs were looked at
 	for {
 		var err error
 		select {
@@ -30,7 +31,8 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-compact.C:
 			err = e.compact(ctx)
 		case <-sweep.C:
-			err = errors.Join(e.requeueStranded(ctx), e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
+			looked, err = e.requeueStranded(ctx, looked)
+			err = errors.Join(err, e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
 		case <-daily.C:
 			err = e.Store.Tidy(ctx, time.Now())
 		}
@@ -61,19 +63,31 @@ func (e *Engine) removeDeleted(ctx context.Context) error {
 	return nil
 }
 
-// requeueStranded gives jobs that wait without an entry in the queue a new one.
-// What hinders one job does not hinder the others.
-func (e *Engine) requeueStranded(ctx context.Context) error {
-	jobs, err := e.Store.Stranded(ctx)
-	failed := err
-	for _, job := range jobs {
-		if err := e.requeue(ctx, job); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("put job %s into the queue again: %w", job.ID, err))
-			continue
+// strandedPages is how many pages of waiting jobs one sweep looks at. The next
+// goes on where it stopped, so that a crowd that waits rightly hides nobody.
+const strandedPages = 10
+
+// requeueStranded gives jobs that wait without an entry in the queue a new one:
+// of those after an id, and gives the id from which to go on. What hinders one
+// job does not hinder the others.
+func (e *Engine) requeueStranded(ctx context.Context, after cronium.ID) (next cronium.ID, failed error) {
+	for range strandedPages {
+		jobs, last, err := e.Store.Stranded(ctx, after)
+		if err != nil {
+			return after, errors.Join(failed, err)
 		}
-		e.Log.Warn("a job had lost its place in the queue and gets a new one", "job", job.ID)
+		for _, job := range jobs {
+			if err := e.requeue(ctx, job); err != nil {
+				failed = errors.Join(failed, fmt.Errorf("put job %s into the queue again: %w", job.ID, err))
+				continue
+			}
+			e.Log.Warn("a job had lost its place in the queue and gets a new one", "job", job.ID)
+		}
+		if after = last; after == (cronium.ID{}) {
+			break
+		}
 	}
-	return failed
+	return after, failed
 }
 
 func (e *Engine) requeue(ctx context.Context, job cronium.Job) error {

@@ -24,7 +24,7 @@ func TestWhatCannotBeReadEndsWithTheReason(t *testing.T) {
 	running, queued := s.left(event, 0), s.stranded(event, 1)
 	s.damage(event)
 	p := s.startPuppet(puppet{find: unreachable})
-	if err := p.requeueStranded(t.Context()); err != nil {
+	if _, err := p.requeueStranded(t.Context(), cronium.ID{}); err != nil {
 		t.Error(err)
 	}
 	if row := s.final(queued.ID); row.Result != cronium.ResultFailure || !strings.Contains(row.Error, "cannot be read") || len(s.executions(queued.ID)) != 0 {

@@ -75,7 +75,7 @@ func TestAJobThatWaitsBelowTheLimitIsStranded(t *testing.T) {
 	}
 	f.exec(t, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1`, waiting.ID)
 	stranded := func() int {
-		jobs, err := f.Stranded(f.ctx)
+		jobs, _, err := f.Stranded(f.ctx, cronium.ID{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,5 +87,29 @@ func TestAJobThatWaitsBelowTheLimitIsStranded(t *testing.T) {
 	f.exec(t, `UPDATE events SET concurrency = 2 WHERE id = $1`, f.event)
 	if n := stranded(); n != 1 {
 		t.Errorf("%d jobs are stranded below the limit, want the one that waits", n)
+	}
+}
+
+func TestACrowdThatWaitsRightlyHidesNoStrandedJob(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	f.exec(t, `UPDATE events SET concurrency = 1 WHERE id = $1`, f.event)
+	f.claim(t, f.enqueue(t))
+	crowd := make([]cronium.ID, strandedPage)
+	for i := range crowd {
+		crowd[i] = cronium.IDFloor(time.Now().Add(-time.Hour + time.Duration(i)*time.Millisecond))
+	}
+	f.exec(t, `INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, waiting)
+		SELECT id, $2, $3, 1, 'NORMAL', 'QUEUED', 'MANUAL', 'ann', 'concurrency' FROM unnest($1::uuid[]) AS c (id)`, crowd, f.workspace, f.event)
+	lost := cronium.IDFloor(time.Now().Add(-2 * time.Minute))
+	f.exec(t, `INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by)
+		VALUES ($1, $2, $3, 1, 'NORMAL', 'QUEUED', 'MANUAL', 'ann')`, lost, f.workspace, f.event)
+	jobs, next, err := f.Stranded(f.ctx, cronium.ID{})
+	if err != nil || len(jobs) != 0 || next != crowd[strandedPage-1] {
+		t.Fatalf("first %d jobs, next %s, %v", len(jobs), next, err)
+	}
+	jobs, next, err = f.Stranded(f.ctx, next)
+	if err != nil || len(jobs) != 1 || jobs[0].ID != lost || next != (cronium.ID{}) {
+		t.Fatalf("then %+v, next %s, %v; want the stranded one and the end", jobs, next, err)
 	}
 }

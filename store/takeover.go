@@ -138,22 +138,44 @@ func (s *Store) HandOver(ctx context.Context, process cronium.ID) (int64, error)
 	return tag.RowsAffected(), mapError(err, "hand over executions")
 }
 
+// strandedPage is how many jobs one call of Stranded looks at.
+const strandedPage = 500
+
 // Stranded lists jobs that have been QUEUED for a minute with no entry in the
 // queue that would ever run them: the last net under every crash between two
-// steps. It looks at the oldest 500.
-func (s *Store) Stranded(ctx context.Context) ([]cronium.Job, error) {
+// steps. It looks at the oldest 500 whose ids are greater than after, and gives
+// the last of these, from which the next call goes on; the zero ID when it has
+// come to the end.
+func (s *Store) Stranded(ctx context.Context, after cronium.ID) (stranded []cronium.Job, next cronium.ID, err error) {
 	rows, err := s.worker.Query(ctx, `
-		SELECT `+jobColumns("j")+` FROM (
-			SELECT * FROM jobs
-			WHERE status = 'QUEUED' AND id < $1
-			  AND coalesce(next_attempt, '-infinity') < now() - interval '1 minute'
-			ORDER BY id LIMIT 500) j
-		WHERE NOT EXISTS (
+		SELECT id FROM jobs
+		WHERE status = 'QUEUED' AND id < $1 AND id > $2
+		  AND coalesce(next_attempt, '-infinity') < now() - interval '1 minute'
+		ORDER BY id LIMIT $3`, minuteAgo(), after, strandedPage)
+	if err != nil {
+		return nil, after, mapError(err, "look for stranded jobs")
+	}
+	waiting, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	if err != nil || len(waiting) == 0 {
+		return nil, cronium.ID{}, mapError(err, "look for stranded jobs")
+	}
+	if len(waiting) == strandedPage {
+		next = waiting[strandedPage-1]
+	}
+	stranded, err = s.without(ctx, waiting)
+	return stranded, next, err
+}
+
+// without gives those of the QUEUED jobs that no entry in the queue would run.
+func (s *Store) without(ctx context.Context, waiting []cronium.ID) ([]cronium.Job, error) {
+	rows, err := s.worker.Query(ctx, `
+		SELECT `+jobColumns("j")+` FROM jobs j
+		WHERE j.id = ANY($1) AND j.status = ANY($2) AND NOT EXISTS (
 			SELECT 1 FROM river_job r WHERE r.args @> jsonb_build_object('job_id', j.id)
 			AND r.kind = 'run' AND r.state IN ('available', 'running', 'retryable', 'scheduled', 'pending'))
 		AND (j.waiting = '' OR EXISTS (
 			SELECT 1 FROM events e WHERE e.id = j.event_id AND (e.concurrency = 0 OR e.concurrency > (
-				SELECT count(*) FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))))`, minuteAgo())
+				SELECT count(*) FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))))`, waiting, queuedJob)
 	if err != nil {
 		return nil, mapError(err, "look for stranded jobs")
 	}
