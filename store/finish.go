@@ -44,7 +44,7 @@ func (s *Store) startBatch(ctx context.Context, batch []Started) ([]bool, error)
 			RETURNING e.id, e.job_id),
 		moved AS (
 			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
-			FROM started WHERE j.id = started.job_id AND j.status = ANY($6))
+			FROM (SELECT DISTINCT job_id FROM started ORDER BY job_id) s WHERE j.id = s.job_id AND j.status = ANY($6))
 		SELECT id FROM started`, executions, jobs, owners, setups, openExecution, claimedJob)
 	if err != nil {
 		return nil, mapError(err, "start executions")

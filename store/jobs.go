@@ -184,8 +184,11 @@ func (s *Store) Cancel(ctx context.Context, workspace, id cronium.ID, by string)
 			return err
 		}
 		if _, err := tx.Exec(ctx, `
-			UPDATE job_targets SET status = 'CANCELLED', reason = 'Cancelled before it started.', next_attempt = NULL, away_since = NULL, finished_at = now()
-			WHERE workspace_id = $1 AND job_id = $2 AND status IN ('WAITING', 'QUEUED')`, workspace, id); err != nil {
+			WITH waiting AS ( -- locked in the order in which claims do
+				SELECT server_id FROM job_targets WHERE workspace_id = $1 AND job_id = $2 AND status IN ('WAITING', 'QUEUED')
+				ORDER BY server_id FOR NO KEY UPDATE)
+			UPDATE job_targets t SET status = 'CANCELLED', reason = 'Cancelled before it started.', next_attempt = NULL, away_since = NULL, finished_at = now()
+			FROM waiting WHERE t.job_id = $2 AND t.server_id = waiting.server_id`, workspace, id); err != nil {
 			return err
 		}
 		return tx.QueryRow(ctx, `

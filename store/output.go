@@ -103,7 +103,7 @@ func (s *Store) appendBatch(ctx context.Context, batch []appendRequest) ([]bool,
 			RETURNING e.id, e.workspace_id, asked.started),
 		running AS (
 			UPDATE jobs j SET status = 'RUNNING', started_at = coalesce(j.started_at, now())
-			FROM moved WHERE j.id = moved.started AND j.status = ANY($15)),
+			FROM (SELECT DISTINCT started FROM moved ORDER BY started) s WHERE j.id = s.started AND j.status = ANY($15)),
 		stored AS (
 			INSERT INTO output (execution_id, workspace_id, first_line, start, size, encoding, data)
 			SELECT moved.id, moved.workspace_id, b.first_line, b.start, b.size, 0, b.data

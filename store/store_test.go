@@ -26,8 +26,13 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
+	return fixtureOn(t, testDatabase(t))
+}
+
+func fixtureOn(t *testing.T, url string) *fixture {
+	t.Helper()
 	ctx := t.Context()
-	s, err := Open(ctx, testDatabase(t))
+	s, err := Open(ctx, url)
 	if err != nil {
 		t.Fatal(err)
 	}

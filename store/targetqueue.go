@@ -99,8 +99,12 @@ func settle(ctx context.Context, tx pgx.Tx, job *fleetJob, fleet *cronium.Fleet,
 
 func dropTargets(ctx context.Context, tx pgx.Tx, job cronium.ID, step cronium.Step) error {
 	_, err := tx.Exec(ctx, `
-		UPDATE job_targets SET status = $2, reason = $3, next_attempt = NULL, away_since = NULL, finished_at = now()
-		WHERE job_id = $1 AND (status = 'WAITING' OR status = 'QUEUED' AND (attempts = 0 OR $2 = 'CANCELLED'))`,
+		WITH waiting AS ( -- locked in the order in which claims do
+			SELECT server_id FROM job_targets
+			WHERE job_id = $1 AND (status = 'WAITING' OR status = 'QUEUED' AND (attempts = 0 OR $2 = 'CANCELLED'))
+			ORDER BY server_id FOR NO KEY UPDATE)
+		UPDATE job_targets t SET status = $2, reason = $3, next_attempt = NULL, away_since = NULL, finished_at = now()
+		FROM waiting WHERE t.job_id = $1 AND t.server_id = waiting.server_id`,
 		job, step.Drop, step.Reason)
 	return err
 }
