@@ -81,6 +81,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.versionOperations()
 	a.jobOperations()
 	a.executionOperations()
+	a.overviewOperations()
 	a.accountOperations()
 	a.sessionOperations()
 	a.peopleOperations()

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -42,7 +43,7 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	frame.Live = "/live?topics=jobs"
 	page := views.Home{Frame: frame, Jobs: jobRowsOf(jobs), Now: time.Now()}
-	if page.Activity, err = h.activity(r, page.Now); err != nil {
+	if page.Activity, err = h.activity(ctx, workspace, page.Now, homeBuckets); err != nil {
 		return err
 	}
 	attention, err := h.Store.Attention(ctx, workspace)
@@ -58,15 +59,15 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 	return h.render(w, r, http.StatusOK, page.Page())
 }
 
-// activity is the last 24 hours by half an hour, with the half hours in which
-// nothing happened.
-func (h *Handlers) activity(r *http.Request, now time.Time) ([]views.ActivityBucket, error) {
-	first := now.Truncate(homeBucket).Add(-(homeBuckets - 1) * homeBucket)
-	counted, err := h.Store.Activity(r.Context(), principal(r).WorkspaceID, first, homeBucket)
+// activity is the jobs of the last while, by half an hour, with the half hours
+// in which nothing happened; the last one is not over.
+func (h *Handlers) activity(ctx context.Context, workspace cronium.ID, now time.Time, count int) ([]views.ActivityBucket, error) {
+	first := now.UTC().Truncate(homeBucket).Add(-time.Duration(count-1) * homeBucket)
+	counted, err := h.Store.Activity(ctx, workspace, first, homeBucket)
 	if err != nil {
 		return nil, err
 	}
-	buckets := make([]views.ActivityBucket, homeBuckets)
+	buckets := make([]views.ActivityBucket, count)
 	for i := range buckets {
 		start := first.Add(time.Duration(i) * homeBucket)
 		buckets[i].Start = start

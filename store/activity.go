@@ -112,7 +112,7 @@ type AttentionItem struct {
 }
 
 // Attention lists the active events whose newest final job of the last week
-// did not succeed, the most recent first, at most 20.
+// did not succeed, the most recent first, at most 20. Test runs do not count.
 func (s *Store) Attention(ctx context.Context, workspace cronium.ID) ([]AttentionItem, error) {
 	var items []AttentionItem
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
@@ -121,7 +121,7 @@ func (s *Store) Attention(ctx context.Context, workspace cronium.ID) ([]Attentio
 				SELECT e.id, e.name, j.id AS job, j.result, j.error FROM events e
 				CROSS JOIN LATERAL (
 					SELECT id, result, error FROM jobs
-					WHERE event_id = e.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED')
+					WHERE event_id = e.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED') AND trigger <> 'TEST'
 					ORDER BY id DESC LIMIT 1) j
 				WHERE e.workspace_id = $1 AND e.status = 'ACTIVE' AND j.result <> 'SUCCESS'
 				ORDER BY j.id DESC LIMIT 20)
@@ -129,7 +129,7 @@ func (s *Store) Attention(ctx context.Context, workspace cronium.ID) ([]Attentio
 			FROM last CROSS JOIN LATERAL (
 				SELECT count(*)::int AS failures, min(id::text)::uuid AS first FROM (
 					SELECT id, bool_and(result <> 'SUCCESS') OVER (ORDER BY id DESC) AS failing FROM (
-						SELECT id, result FROM jobs WHERE event_id = last.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED')
+						SELECT id, result FROM jobs WHERE event_id = last.id AND id >= $2 AND status IN ('COMPLETED', 'FAILED') AND trigger <> 'TEST'
 						ORDER BY id DESC LIMIT 50) recent) streak
 				WHERE failing) run
 			ORDER BY last.job DESC`, workspace, cronium.IDFloor(time.Now().AddDate(0, 0, -7)))
