@@ -226,3 +226,32 @@ func (s *Store) EventsOnServer(ctx context.Context, workspace, id cronium.ID, ma
 	})
 	return events, mapError(err, "list the events of a server")
 }
+
+// JobOnServer is a job that had a server as a target.
+type JobOnServer struct {
+	Job       cronium.Job // without input and output
+	EventName string
+	Target    cronium.TargetStatus // of the server in it
+}
+
+// JobsOnServer lists the last jobs on a server, the newest first.
+func (s *Store) JobsOnServer(ctx context.Context, workspace, id cronium.ID, limit int) ([]JobOnServer, error) {
+	list := strings.NewReplacer("j.input", "NULL::json", "j.output", "NULL::json").Replace(jobColumns("j"))
+	var jobs []JobOnServer
+	err := s.inWorkspace(ctx, workspace, indexAlone, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT `+list+`, e.name, t.status
+			FROM (SELECT job_id, status FROM job_targets WHERE workspace_id = $1 AND server_id = $2 ORDER BY job_id DESC LIMIT $3) t
+			JOIN jobs j ON j.id = t.job_id JOIN events e ON e.id = j.event_id
+			ORDER BY j.id DESC`, workspace, id, limit)
+		if err != nil {
+			return err
+		}
+		jobs, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (JobOnServer, error) {
+			var j JobOnServer
+			return j, row.Scan(append(scanJob(&j.Job), &j.EventName, &j.Target)...)
+		})
+		return err
+	})
+	return jobs, mapError(err, "list the jobs of a server")
+}

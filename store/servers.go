@@ -161,21 +161,14 @@ func (s *Store) ArchiveServer(ctx context.Context, workspace, id cronium.ID, arc
 	return mapError(err, "archive a server")
 }
 
-// DeleteServer removes an archived server with its credential and history. Jobs
-// that ran on it keep its name. It fails with CodeConflict for one in use.
+// DeleteServer removes a server with its credential and history. Jobs that ran
+// on it keep its name. It fails with CodeConflict while something runs on it or
+// others jump through it.
 func (s *Store) DeleteServer(ctx context.Context, workspace, id cronium.ID) error {
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		if err := refuseJumpedThrough(ctx, tx, workspace, id); err != nil {
-			return err
-		}
-		var credential *cronium.ID
-		var archived bool
-		err := tx.QueryRow(ctx, `SELECT credential_id, archived_at IS NOT NULL FROM servers WHERE id = $1 AND workspace_id = $2 FOR UPDATE`, id, workspace).Scan(&credential, &archived)
+		credential, err := mayDeleteServer(ctx, tx, workspace, id)
 		if err != nil {
 			return err
-		}
-		if !archived {
-			return cronium.Errorf(cronium.CodeConflict, "Archive the server first. One in use is not deleted.")
 		}
 		if _, err := tx.Exec(ctx, `DELETE FROM servers WHERE id = $1`, id); err != nil {
 			return err
@@ -184,6 +177,28 @@ func (s *Store) DeleteServer(ctx context.Context, workspace, id cronium.ID) erro
 		return err
 	})
 	return mapError(err, "delete a server")
+}
+
+// MayDeleteServer fails as DeleteServer would now.
+func (s *Store) MayDeleteServer(ctx context.Context, workspace, id cronium.ID) error {
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		_, err := mayDeleteServer(ctx, tx, workspace, id)
+		return err
+	})
+	return mapError(err, "look whether a server may be deleted")
+}
+
+func mayDeleteServer(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID) (credential *cronium.ID, err error) {
+	if err := refuseJumpedThrough(ctx, tx, workspace, id); err != nil {
+		return nil, err
+	}
+	var running int
+	err = tx.QueryRow(ctx, `SELECT credential_id, (SELECT count(*) FROM executions WHERE server_id = s.id AND status IN ('PENDING', 'RUNNING'))
+		FROM servers s WHERE id = $1 AND workspace_id = $2 FOR UPDATE`, id, workspace).Scan(&credential, &running)
+	if err == nil && running > 0 {
+		err = cronium.Errorf(cronium.CodeConflict, "Scripts are running on the server. Wait for them, or cancel them first.")
+	}
+	return credential, err
 }
 
 // PinHostKey makes key the one that the host has to show: the key that it

@@ -34,6 +34,7 @@ var layers = map[string][]string{
 	"output":      {"cronium"},
 	"secrets":     {"cronium"},
 	"inputschema": {"cronium"},
+	"inventory":   {"cronium"},
 	"store":       {"cronium", "schedule", "workflow", "migrations", "secrets"},
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
@@ -43,7 +44,7 @@ var layers = map[string][]string{
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
+	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
@@ -51,13 +52,13 @@ var layers = map[string][]string{
 }
 
 // pure packages know no input or output, so none of these.
-var pure = []string{"cronium", "schedule", "workflow"}
+var pure = []string{"cronium", "inventory", "schedule", "workflow"}
 
 // net/http is not among them: errors name their HTTP status.
 var impure = []string{"net", "os", "os/exec", "database/sql", "io/ioutil", "syscall", "log", "log/slog"}
 
 // parsers are the libraries that pure packages may use.
-var parsers = []string{"github.com/google/uuid", "github.com/santhosh-tekuri/jsonschema/v6"}
+var parsers = []string{"github.com/google/uuid", "github.com/santhosh-tekuri/jsonschema/v6", "go.yaml.in/yaml/v3"}
 
 // listed is what `go list` says about a package.
 type listed struct {

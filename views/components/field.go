@@ -49,6 +49,7 @@ func FieldName(field string) string {
 		"limits.output_mib": "Output", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
 		"retry.factor": "Factor of the waits", "retry.max_seconds": "Longest wait", "input_schema": "Schema", "current_password": "Current password",
 		"new_password": "New password", "email": "E-mail", "code": "First-run code", "link_code": "Code",
+		"jumps": "Jump hosts",
 	}[field]; known {
 		return label
 	}

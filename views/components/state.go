@@ -73,3 +73,33 @@ func EventState(s cronium.EventStatus) State {
 	}
 	return State{"is-waiting", "draft", "Draft"}
 }
+
+// ServerState is how a server is shown.
+func ServerState(s cronium.ServerState) State {
+	switch s {
+	case cronium.ServerOnline:
+		return State{"is-success", "dot", "Online"}
+	case cronium.ServerOffline:
+		return State{"is-failure", "lost", "Offline"}
+	case cronium.ServerBlocked:
+		return State{"is-failure", "alert", "Blocked"}
+	}
+	return State{"is-waiting", "clock", "Not seen yet"}
+}
+
+// TargetState is how a target of a job is shown.
+func TargetState(s cronium.TargetStatus) State {
+	switch s {
+	case cronium.TargetWaiting:
+		return State{"is-waiting", "clock", "Waiting"}
+	case cronium.TargetQueued:
+		return State{"is-waiting", "clock", "Queued"}
+	case cronium.TargetRunning:
+		return State{"is-running", "play", "Running"}
+	case cronium.TargetSkipped:
+		return State{"is-waiting", "skip", "Skipped"}
+	case cronium.TargetLost:
+		return State{"is-failure", "lost", "Lost"}
+	}
+	return ResultState(cronium.Result(s))
+}
