@@ -50,3 +50,13 @@ func (d *directory) offer(server cronium.ID) []byte {
 	defer d.mu.Unlock()
 	return d.offered[server]
 }
+
+// publicKey is the line of a .pub file in SSH's wire format.
+func publicKey(t *testing.T, line string) []byte {
+	t.Helper()
+	key, _, _, _, err := cryptossh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.Marshal()
+}

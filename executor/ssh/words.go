@@ -95,6 +95,10 @@ func hostKeyFailure(c *Connection, e *HostKeyError) error {
 		"If nobody has installed the machine anew, somebody may be between it and you.", c.label(), shown, Fingerprint(e.Pinned))
 }
 
+// refusedMessage is what the library says when a machine takes no questions and
+// answers in place of the password after all.
+const refusedMessage = "unexpected message type 51"
+
 func handshakeFailure(ctx context.Context, c *Connection, a *auth, err error) error {
 	var negotiation *ssh.AlgorithmNegotiationError
 	switch {
@@ -104,10 +108,10 @@ func handshakeFailure(ctx context.Context, c *Connection, a *auth, err error) er
 		return failedf(c, StepAuthenticate, err, "%s did not finish signing in within %s. It may be busy, or something other than sshd answers at %s.", c.label(), handshakeTimeout, c.endpoint())
 	case errors.As(err, &negotiation):
 		return failedf(c, StepHostKey, err, "%s knows none of the ways to encrypt that still count as safe: %s. Update its sshd, or allow modern algorithms in its sshd_config.", c.label(), clean(negotiation.Error()))
-	case strings.Contains(err.Error(), "unable to authenticate"):
+	case strings.Contains(err.Error(), "unable to authenticate"), len(a.takes) > 0 && strings.Contains(err.Error(), refusedMessage):
 		return failed(c, StepAuthenticate, err, refusedWords(c, a))
 	}
-	return failedf(c, StepAuthenticate, err, "%s ended the connection while signing in: %s. Check that an sshd answers at %s.", c.label(), clean(err.Error()), c.endpoint())
+	return failedf(c, StepAuthenticate, err, "Signing in to %s failed: %s. Check that an sshd answers at %s.", c.label(), clean(strings.TrimPrefix(err.Error(), "ssh: handshake failed: ")), c.endpoint())
 }
 
 // refusedWords says what the machine did not take, and what it would.

@@ -15,6 +15,7 @@ mkdir -p /run/sshd
 		UsePAM no
 		UseDNS no
 		PasswordAuthentication yes
+		KbdInteractiveAuthentication no
 		PermitRootLogin yes
 		AuthorizedKeysFile /etc/ssh/authorized
 		MaxStartups 1000
