@@ -3,6 +3,7 @@ package agent
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,6 +34,7 @@ func (e *execution) environment() map[string]string {
 	setDefault("PATH", defaultPath)
 	setDefault("LANG", "C.UTF-8")
 	env["HOME"] = e.workDir()
+	maps.Copy(env, e.account.environment())
 	env["TMPDIR"] = filepath.Join(e.boxDir(), "tmp")
 	for name, value := range e.manifest.GetEnvironment() {
 		env[name] = value
@@ -129,6 +131,10 @@ func refusalToRun(err error) string {
 
 // whyNotPrepared puts an error before the start into words.
 func whyNotPrepared(err error) sentence {
+	var said sentence
+	if errors.As(err, &said) {
+		return said
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return sentence(fmt.Sprintf("The disk of the target is full, so the script could not be put there (%v). Free some space or raise the disk limit.", err))
 	}

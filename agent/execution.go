@@ -46,7 +46,8 @@ type execution struct {
 	server  *helper.Server
 	capture *capture.Capture
 	tree    *process.Tree
-	refused error // why the id was not taken; the execution does not exist then
+	account *account // as whom it runs; nil: as the agent
+	refused error    // why the id was not taken; the execution does not exist then
 
 	ready chan struct{}      // closed when it runs, or has ended without
 	stops [2]chan stopReason // gentle and hard; capacity 1, a repetition is dropped
@@ -194,8 +195,9 @@ func (e *execution) removeWork() {
 // removeAll also removes directories from which the script has taken the
 // permission to do so.
 func removeAll(dir string) error {
-	if err := os.RemoveAll(dir); err == nil {
-		return nil
+	err := os.RemoveAll(dir)
+	if err == nil || os.Getuid() == 0 {
+		return err // permissions do not hinder root, whom a link could lead astray below
 	}
 	filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.IsDir() {

@@ -190,6 +190,9 @@ func (e *execution) prepareFiles() (err error) {
 	if err := os.Mkdir(a.spool.Dir(e.id), 0o700); err != nil {
 		return err
 	}
+	if e.account, err = accountOf(e.manifest.GetRunAs()); err != nil {
+		return err
+	}
 	if err := helper.Install(a.config.Work, a.config.Program); err != nil {
 		return err
 	}
@@ -202,7 +205,10 @@ func (e *execution) prepareFiles() (err error) {
 	if err := os.Mkdir(filepath.Join(e.boxDir(), "tmp"), 0o700); err != nil {
 		return err
 	}
-	return e.placeFiles()
+	if err := e.placeFiles(); err != nil {
+		return err
+	}
+	return e.account.give(e.workDir(), e.boxDir())
 }
 
 func (e *execution) placeFiles() error {
@@ -250,9 +256,12 @@ func (e *execution) launch() error {
 	e.capture = output
 	defer stdout.Close()
 	defer stderr.Close()
+	if err := e.account.givePipes(stdout, stderr); err != nil {
+		return whyNotPrepared(err)
+	}
 	e.tree, err = e.agent.host.Start(process.Command{
 		Path: path, Args: args, Env: entries, Dir: e.workDir(),
-		Stdout: stdout, Stderr: stderr, Mark: e.mark(),
+		Stdout: stdout, Stderr: stderr, Mark: e.mark(), As: e.account.credential(),
 	})
 	if err != nil {
 		return whyNotStarted(path, err)

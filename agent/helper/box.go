@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -86,6 +87,9 @@ func (b *Box) read(name string) ([]byte, error) {
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("read what the script gave: %s is not a file", name)
+	} else if stat, ok := info.Sys().(*syscall.Stat_t); ok && stat.Nlink > 1 {
+		// It may be a file of somebody else that only the agent may read.
+		return nil, fmt.Errorf("read what the script gave: %s is a link", name)
 	}
 	content, err := io.ReadAll(io.LimitReader(f, MaxOutput+1))
 	if err != nil {

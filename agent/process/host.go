@@ -150,6 +150,8 @@ type Command struct {
 	// Terminal, if not nil, takes the place of all three, and controls the
 	// session.
 	Terminal *os.File
+	// As is the user as whom it runs; nil: the agent's own.
+	As *syscall.Credential
 	// Mark is an entry of Env, "NAME=value", by which processes of this tree
 	// are known among those of others.
 	Mark string
@@ -161,7 +163,7 @@ func (h *Host) Start(c Command) (*Tree, error) {
 	oomBefore := oomKills()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true}}
+	attr := &syscall.ProcAttr{Dir: c.Dir, Env: c.Env, Sys: &syscall.SysProcAttr{Setsid: true, Credential: c.As}}
 	// Fd would make the files blocking; these already are.
 	if c.Terminal != nil {
 		attr.Files = []uintptr{c.Terminal.Fd(), c.Terminal.Fd(), c.Terminal.Fd()}

@@ -31,6 +31,9 @@ func run(ctx context.Context, args []string, version string) error {
 	if err != nil {
 		return fmt.Errorf("find the agent's own binary: %w", err)
 	}
+	if err := letThrough(*state); err != nil {
+		return err
+	}
 	saveMemory()
 	if err := keepToItself(); err != nil {
 		return err
@@ -47,4 +50,21 @@ func run(ctx context.Context, args []string, version string) error {
 	listener := dial.NewListener(identity, version, log)
 	listener.FirstWait = *spread
 	return errors.Join(a.Serve(ctx, agent.Streams{Dialled: listener}), a.Close())
+}
+
+// letThrough lets scripts of other users, whom root's agent may run as, reach
+// their own directories. What is in the state directory itself stays closed.
+func letThrough(state string) error {
+	if os.Getuid() != 0 {
+		return nil
+	}
+	for _, dir := range []string{state, filepath.Join(state, "work")} {
+		if err := os.MkdirAll(dir, 0o711); err != nil {
+			return fmt.Errorf("open the state directory: %w", err)
+		}
+		if err := os.Chmod(dir, 0o711); err != nil {
+			return fmt.Errorf("open the state directory: %w", err)
+		}
+	}
+	return nil
 }

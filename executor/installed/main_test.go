@@ -31,7 +31,12 @@ import (
 var agentFile string
 
 func TestMain(m *testing.M) {
-	os.Exit(conformance.MainWith(func() int { return testenv.Run(m) }, func(agent string) { agentFile = agent }))
+	os.Exit(conformance.MainWith(func() int { return testenv.Run(m) }, func(agent string) {
+		agentFile = agent
+		if err := os.Chmod(filepath.Dir(agent), 0o755); err != nil { // for agents of other users
+			panic(err)
+		}
+	}))
 }
 
 // hub is an instance of Cronium as agents see it: a database, a key and server
@@ -132,6 +137,7 @@ type machine struct {
 	server cronium.ID // once joined
 	gate   *gate      // that it comes through, if it does
 
+	as   *syscall.Credential // of the agent; nil: of the test
 	cmd  *exec.Cmd
 	done chan struct{}
 }
@@ -168,7 +174,7 @@ func (m *machine) start() {
 	m.cmd = exec.Command(agentFile, "run", "--state", m.state, "--reconnect", "100ms")
 	m.cmd.Env = m.env
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
-	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: m.as}
 	if err := m.cmd.Start(); err != nil {
 		m.t.Fatal(err)
 	}
