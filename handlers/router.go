@@ -58,6 +58,7 @@ type Config struct {
 type Engine interface {
 	Enqueue(ctx context.Context, r jobs.Request) (*cronium.Job, error)
 	Cancel(ctx context.Context, workspace, job cronium.ID, by string) error
+	Content(ctx context.Context, workspace, event cronium.ID, version int) (cronium.Content, error)
 	Status() jobs.Status
 }
 

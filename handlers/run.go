@@ -56,11 +56,9 @@ func (h *Handlers) run(r *http.Request, id cronium.ID) (views.Run, error) {
 	if page.Executions, err = h.Store.Executions(ctx, workspace, id); err != nil {
 		return page, err
 	}
-	version, err := h.Store.EventVersion(ctx, workspace, job.EventID, job.Version)
-	if err != nil {
+	if page.Content, err = h.Engine.Content(ctx, workspace, job.EventID, job.Version); err != nil {
 		return page, err
 	}
-	page.Content = version.Content
 	if page.Usual, _, err = h.Store.UsualDuration(ctx, workspace, job.EventID); err != nil {
 		return page, err
 	}

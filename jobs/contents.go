@@ -47,6 +47,20 @@ func newContents(s *store.Store) *contents {
 	return &contents{store: s, byKey: map[contentKey]*list.Element{}, order: list.New()}
 }
 
+// Content is what a version of an event runs, from memory where it ran or was
+// asked for lately: a page that is open asks at each change. It is shared, and
+// must not be changed. Of a version that cannot be read any more it is empty.
+func (e *Engine) Content(ctx context.Context, workspace, event cronium.ID, version int) (cronium.Content, error) {
+	content, err := e.content.get(ctx, workspace, event, version)
+	if unreadable(err) {
+		return cronium.Content{}, nil
+	}
+	if err != nil {
+		return cronium.Content{}, err
+	}
+	return content.Content, nil
+}
+
 func (c *contents) get(ctx context.Context, workspace, event cronium.ID, version int) (*prepared, error) {
 	key := contentKey{workspace, event, version}
 	if p := c.cached(key); p != nil {

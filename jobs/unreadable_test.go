@@ -27,6 +27,9 @@ func TestWhatCannotBeReadEndsWithTheReason(t *testing.T) {
 	if _, err := p.requeueStranded(t.Context(), cronium.ID{}); err != nil {
 		t.Error(err)
 	}
+	if content, err := p.Content(t.Context(), s.workspace, event, 1); err != nil || len(content.Files) != 0 {
+		t.Errorf("pages get %+v, %v; want no content", content, err)
+	}
 	if row := s.final(queued.ID); row.Result != cronium.ResultFailure || !strings.Contains(row.Error, "cannot be read") || len(s.executions(queued.ID)) != 0 {
 		t.Errorf("queued: %+v", row.Job)
 	}
@@ -55,4 +58,21 @@ func TestAnAdoptionThatFailsIsTriedAgainAfterGrowingPauses(t *testing.T) {
 			t.Error("one that is not postponed again is kept for ever")
 		}
 	})
+}
+
+func TestAPageThatAsksAgainDoesNotReadAgain(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.startPuppet(puppet{})
+	event := s.event(cronium.EventBash, "true", nil)
+	for range 2 {
+		content, err := p.Content(t.Context(), s.workspace, event, 1)
+		if err != nil || len(content.Files) != 1 {
+			t.Fatalf("%+v, %v", content, err)
+		}
+		s.damage(event) // the database is not asked any more
+	}
+	if content, err := p.Content(t.Context(), cronium.NewID(), event, 1); err != nil || len(content.Files) != 0 {
+		t.Errorf("another workspace gets %+v, %v", content, err)
+	}
 }
