@@ -17,15 +17,16 @@ type Permission string
 
 // The permissions. Every route names exactly one.
 const (
-	PermissionPublic  Permission = "public"  // nobody need be signed in
-	PermissionAccount Permission = "account" // any signed-in person, about themselves
-	PermissionRead    Permission = "read"    // see events, jobs, output
-	PermissionRun     Permission = "run"     // start and cancel jobs
-	PermissionWrite   Permission = "write"   // change events
-	PermissionAdmin   Permission = "admin"   // the workspace's settings, engine, full network, who its people are
-	PermissionToken   Permission = "token"   // one's own ways in, API tokens and sessions; never with a token
-	PermissionPeople  Permission = "people"  // add, change and remove people; never with a token
-	PermissionMetrics Permission = "metrics" // figures of the whole instance; for instance administrators
+	PermissionPublic   Permission = "public"   // nobody need be signed in
+	PermissionAccount  Permission = "account"  // any signed-in person, about themselves
+	PermissionRead     Permission = "read"     // see events, jobs, output
+	PermissionRun      Permission = "run"      // start and cancel jobs
+	PermissionWrite    Permission = "write"    // change events
+	PermissionAdmin    Permission = "admin"    // the workspace's settings, engine, full network, who its people are
+	PermissionToken    Permission = "token"    // one's own ways in, API tokens and sessions; never with a token
+	PermissionPeople   Permission = "people"   // add, change and remove people; never with a token
+	PermissionTerminal Permission = "terminal" // open terminals on servers, see recordings, move files
+	PermissionMetrics  Permission = "metrics"  // figures of the whole instance; for instance administrators
 )
 
 // Scope is what an API token may be used for.
@@ -47,14 +48,14 @@ var Scopes = []Scope{ScopeRead, ScopeRun, ScopeWrite, ScopeAdmin, ScopeMetrics}
 var rolePermissions = map[Role][]Permission{
 	RoleViewer: {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken},
 	RoleUser:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite},
-	RoleAdmin:  {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite, PermissionAdmin, PermissionPeople},
+	RoleAdmin:  {PermissionPublic, PermissionAccount, PermissionRead, PermissionToken, PermissionRun, PermissionWrite, PermissionAdmin, PermissionTerminal, PermissionPeople},
 }
 
 var scopePermissions = map[Scope][]Permission{
 	ScopeRead:    {PermissionPublic, PermissionAccount, PermissionRead},
 	ScopeRun:     {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun},
 	ScopeWrite:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite},
-	ScopeAdmin:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite, PermissionAdmin},
+	ScopeAdmin:   {PermissionPublic, PermissionAccount, PermissionRead, PermissionRun, PermissionWrite, PermissionAdmin, PermissionTerminal},
 	ScopeMetrics: {PermissionPublic, PermissionAccount, PermissionMetrics},
 }
 

@@ -18,8 +18,10 @@ import (
 	"cronium.dev/executor/container"
 	"cronium.dev/jobs"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/static"
 	"cronium.dev/store"
+	"cronium.dev/terminal"
 )
 
 // Config is what the handlers need.
@@ -41,6 +43,13 @@ type Config struct {
 	}
 	// Agents are those that dial in; nil if this process takes none.
 	Agents Agents
+	// Box seals the passwords and private keys of servers.
+	Box *secrets.Box
+	// Tester tries connections to servers over SSH before they are saved; nil if
+	// this process has none.
+	Tester ServerTester
+	// Terminals joins people to shells on servers; nil if this process has none.
+	Terminals *terminal.Service
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
 	// Draining ends when the server begins to stop: streams end then, and
@@ -157,7 +166,9 @@ func (h *Handlers) table() []Route {
 		h.eventsRoutes(),
 		h.eventRoutes(),
 		h.jobRoutes(),
+		h.serversRoutes(),
 		h.agentRoutes(),
+		h.terminalRoutes(),
 		h.apiRoutes(),
 		h.liveRoutes(),
 		h.healthRoutes(),
@@ -172,7 +183,7 @@ func (h *Handlers) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.router.
 var allPermissions = []cronium.Permission{
 	cronium.PermissionPublic, cronium.PermissionAccount, cronium.PermissionRead, cronium.PermissionRun,
 	cronium.PermissionWrite, cronium.PermissionAdmin, cronium.PermissionToken,
-	cronium.PermissionPeople, cronium.PermissionMetrics,
+	cronium.PermissionPeople, cronium.PermissionMetrics, cronium.PermissionTerminal,
 }
 
 func checkTable(routes []Route) error {

@@ -25,6 +25,9 @@ const files = {
     ...list("ace-builds/css", (name) => name.startsWith("main-") || aceThemes.some((t) => name.startsWith(`${t}-`))),
   ],
   "ace/css/theme": aceThemes.map((name) => `ace-builds/css/theme/${name}.css`),
+  xterm: [
+    "@xterm/xterm/lib/xterm.mjs", "@xterm/xterm/css/xterm.css", "@xterm/addon-fit/lib/addon-fit.mjs", "@xterm/addon-search/lib/addon-search.mjs",
+  ],
   fonts: [
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
     "@fontsource/jetbrains-mono/files/jetbrains-mono-latin-400-normal.woff2",

@@ -165,3 +165,19 @@ func (s *Store) SweepTerminals(ctx context.Context, keep time.Duration) error {
 	})
 	return mapError(err, "sweep terminals")
 }
+
+// OpenTerminals lists the person's own terminals on a server that have not
+// ended, the oldest first.
+func (s *Store) OpenTerminals(ctx context.Context, workspace, server, user cronium.ID, limit int) ([]cronium.ID, error) {
+	var ids []cronium.ID
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT id FROM terminals WHERE workspace_id = $1 AND server_id = $2 AND user_id = $3 AND ended_at IS NULL
+			AND seen_at > now() - $4::interval ORDER BY id LIMIT $5`, workspace, server, user, cronium.TerminalLinger, limit)
+		if err != nil {
+			return err
+		}
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+		return err
+	})
+	return ids, mapError(err, "list open terminals")
+}
