@@ -52,9 +52,14 @@ func (e *Engine) compact(ctx context.Context) error {
 	}
 }
 
-// removeDeleted removes what deleted events left, while there is any.
+// removingTime bounds how long a sweep removes what deleted events left, so that
+// its other work does not wait for a large one.
+const removingTime = 3 * time.Second
+
+// removeDeleted removes what deleted events left, or a part of it.
 func (e *Engine) removeDeleted(ctx context.Context) error {
-	for more := true; more && ctx.Err() == nil; {
+	began := time.Now()
+	for more := true; more && ctx.Err() == nil && time.Since(began) < removingTime; {
 		var err error
 		if more, err = e.Store.RemoveDeleted(ctx); err != nil {
 			return err
