@@ -320,7 +320,7 @@ func kindOf(t *testing.T, pattern string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(pattern, "/{id}")
 	kind := before[strings.LastIndexByte(before, '/')+1:]
-	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions"}, kind) {
+	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals"}, kind) {
 		t.Fatalf("the walk does not know what the id in %s is: teach plant to make one", pattern)
 	}
 	return kind
@@ -359,7 +359,15 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	if err := s.store.BeginSession(t.Context(), session, []byte(member.Email), 0, time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	server, code, terminal := cronium.NewID(), cronium.NewID(), cronium.NewID()
+	write(`INSERT INTO servers (id, workspace_id, name, kind, description, environment, tags, address, login, host_key, host_key_by)
+		VALUES ($1, $2, $3, 'ssh', $3, $3, jsonb_build_object($3::text, $3::text), '192.0.2.1', 'root', 'x', $3)`, server, workspace, name)
+	write(`INSERT INTO server_states (server_id, workspace_id, error, seen_at, cpus, agent_version, os, platform) VALUES ($1, $2, $3, now(), 2, $3, $3, $3)`, server, workspace, name)
+	write(`INSERT INTO job_targets (job_id, server_id, workspace_id, position, kind, name, status) VALUES ($1, $2, $3, 0, 'ssh', $4, 'FAILURE')`, job, server, workspace, name)
+	write(`INSERT INTO agent_codes (id, workspace_id, hash, name, created_by, expires_at) VALUES ($1, $2, $3, $4, $4, now() + interval '1 hour')`, code, workspace, []byte(code.String()), name)
+	write(`INSERT INTO terminals (id, workspace_id, server_id, target, user_id, user_name, ended_at) VALUES ($1, $2, $3, $4, $5, $4, now())`, terminal, workspace, server, name, owner)
 	return map[string]string{
+		"servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "agents": code.String(), "terminals": terminal.String(),
 		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
 		"people": member.ID.String(), "sessions": session.ID.String(),
 	}

@@ -19,6 +19,8 @@ const (
 	// one job and about a list.
 	jobPause  = 200 * time.Millisecond
 	listPause = time.Second
+	// serversPause is longer: how servers are changes all the time.
+	serversPause = 3 * time.Second
 	// maxTopics is how much one page may ask for.
 	maxTopics = 20
 )
@@ -132,8 +134,10 @@ func (h *Handlers) pageTopics(r *http.Request) ([]*pageTopic, error) {
 			topics = append(topics, &pageTopic{topic: live.JobsTopic(workspace), event: name, pause: listPause, due: true})
 		case name == "events":
 			topics = append(topics, &pageTopic{topic: live.EventsTopic(workspace), event: name, pause: listPause, due: true})
+		case name == "servers":
+			topics = append(topics, &pageTopic{topic: live.ServersTopic(workspace), event: name, pause: serversPause, due: true})
 		default:
-			problems.Add(false, "topics", "%q is not known; it takes job:ID, jobs and events with commas between", name)
+			problems.Add(false, "topics", "%q is not known; it takes job:ID, jobs, events and servers with commas between", name)
 		}
 		problems.Add(len(topics) <= maxTopics, "topics", "must be at most %d", maxTopics)
 		if len(problems) > 0 {

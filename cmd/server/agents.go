@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"log/slog"
-	"runtime"
 
 	"cronium.dev/cronium"
 	"cronium.dev/executor/installed"
@@ -14,15 +13,10 @@ import (
 
 // installedAgents takes the agents that dial in to the process.
 func (c *serveCommand) installedAgents(s *store.Store, hub *live.Hub, key ed25519.PrivateKey, process cronium.ID, log *slog.Logger) (*installed.Backend, error) {
-	agent, err := c.agentFile()
+	binaries, err := c.agentFiles()
 	if err != nil {
 		return nil, err
 	}
-	binaries := map[string]string{}
-	for _, arch := range []string{"amd64", "arm64"} {
-		binaries[arch] = agent + "-linux-" + arch
-	}
-	binaries[runtime.GOARCH] = agent
 	return installed.New(installed.Config{
 		Registry: s, Tries: s, Process: process, Key: key, Log: log, Version: version,
 		Binaries: binaries,

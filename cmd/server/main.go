@@ -1,6 +1,7 @@
 // Command cronium is the server and its tools: serve runs it, migrate brings a
 // database up to date, doctor looks for what is wrong with a machine, user and
-// token do at the command line what the Settings page does.
+// token do at the command line what the Settings page does, keys replaces the keys
+// that protect what is stored.
 package main
 
 import (
@@ -25,6 +26,7 @@ type cli struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	User    userCommand    `cmd:"" help:"Add, list, change and remove people, and set passwords."`
 	Token   tokenCommand   `cmd:"" help:"Make, list and revoke API tokens."`
+	Keys    keysCommand    `cmd:"" help:"Replace the keys that protect stored passwords and private keys."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
 	Doctor  doctorCommand  `cmd:"" help:"Check engine, database, disk, clock and port, and say what to do."`
 	Version versionCommand `cmd:"" help:"Print the version."`

@@ -2,25 +2,19 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
-	"cronium.dev/executor"
-	"cronium.dev/executor/container"
-	"cronium.dev/executor/installed"
-	"cronium.dev/executor/process"
 	"cronium.dev/handlers"
-	"cronium.dev/jobs"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/static"
 	"cronium.dev/store"
 )
@@ -47,6 +41,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	master, err := masterKey(ctx, c.Data, s)
+	if err != nil {
+		return err
+	}
+	box := secrets.NewBox(s, master)
 
 	work, endWork := context.WithCancel(context.Background())
 	defer endWork()
@@ -56,7 +55,11 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	tails := live.NewTails(hub, s, log)
 	defer tails.Close()
 
-	engine, containers, agents, err := c.engine(ctx, s, hub, key, log)
+	targets, err := c.targets(ctx, s, hub, box, key, log)
+	if err != nil {
+		return err
+	}
+	engine, err := targets.engine(c, s, hub, key, log)
 	if err != nil {
 		return err
 	}
@@ -66,8 +69,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	var background sync.WaitGroup
-	background.Go(func() { containers.Run(work) })
-	background.Go(func() { runAgents(work, agents, hub) })
+	targets.run(work, &background, s, hub, log)
 	defer func() {
 		stop, cancel := context.WithTimeout(context.Background(), stopLimit)
 		defer cancel()
@@ -76,6 +78,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		}
 		endWork()
 		background.Wait()
+		targets.servers.Close()
 	}()
 
 	people, err := auth.New(s, log)
@@ -88,52 +91,13 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	handler := handlers.New(handlers.Config{
-		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: containers, Agents: agents, Log: log, Version: version,
-		Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
+		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box,
+		Log: log, Version: version, Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
 	})
 	if err := announce(ctx, people, c.address(listener)); err != nil {
 		return err
 	}
 	return c.serveHTTP(ctx, listener, handler, log)
-}
-
-// engine wires the targets and the life of jobs.
-func (c *serveCommand) engine(ctx context.Context, s *store.Store, hub *live.Hub, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, *container.Backend, *installed.Backend, error) {
-	agent, err := c.agentFile()
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	instance, err := instanceName(ctx, s)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	id := cronium.NewID()
-	first := cronium.NewContent(cronium.EventPython)
-	public := key.Public().(ed25519.PublicKey)
-	containers, err := container.New(container.Config{
-		Host: c.Engine, Instance: instance, Process: id.String(), Image: c.Image, Agent: agent, Key: public,
-		PoolSize: c.Pool, Prewarm: executor.Spec{Network: first.Network, Limits: first.Limits}, DNS: c.DNS, Log: log,
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	agents, err := c.installedAgents(s, hub, key, id, log)
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: containers, cronium.TargetAgent: agents}
-	if c.ProcessTarget {
-		log.Warn("the process target is on: scripts run on this machine without isolation")
-		backends[cronium.TargetProcess], err = process.New(process.Config{Agent: agent, Dir: filepath.Join(c.Data, "process"), Key: public, Log: log})
-		if err != nil {
-			return nil, nil, nil, err
-		}
-	}
-	engine, err := jobs.New(jobs.Config{
-		ID: id, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
-		MaxRuns: c.MaxRuns, LockDir: filepath.Join(c.Data, "processes"),
-	})
-	return engine, containers, agents, err
 }
 
 // instanceName names the installation in the labels of its containers.

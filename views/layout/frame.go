@@ -36,6 +36,7 @@ const (
 	NavHome     Nav = "home"
 	NavEvents   Nav = "events"
 	NavJobs     Nav = "jobs"
+	NavServers  Nav = "servers"
 	NavPeople   Nav = "people"
 	NavSettings Nav = "settings"
 )
@@ -76,6 +77,7 @@ func (f Frame) links() []navLink {
 		{nav: NavHome, url: "/", label: "Home", icon: "home"},
 		{nav: NavEvents, url: "/events", label: "Events", icon: "events", count: f.Events, countedNoun: "events"},
 		{nav: NavJobs, url: "/jobs", label: "Jobs", icon: "jobs", count: f.OpenJobs, countedNoun: "not finished"},
+		{nav: NavServers, url: "/servers", label: "Servers", icon: "server"},
 	}
 	if f.Can(cronium.PermissionPeople) {
 		links = append(links, navLink{nav: NavPeople, url: "/people", label: "People", icon: "person"})
