@@ -2,6 +2,7 @@ package ssh_test
 
 import (
 	"context"
+	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
 	"log/slog"
@@ -112,10 +113,10 @@ func newBench(t testing.TB) *bench {
 
 // process makes another backend that shares the directory: that of a second
 // server process.
-func (b *bench) process(t testing.TB, public ed25519.PublicKey) *ssh.Backend {
+func (b *bench) process(t testing.TB, public crypto.PublicKey) *ssh.Backend {
 	t.Helper()
 	backend, err := ssh.New(ssh.Config{
-		Servers: b.servers, Agents: map[string]string{runtime.GOARCH: agentFile}, Key: public,
+		Servers: b.servers, Agents: map[string]string{runtime.GOARCH: agentFile}, Key: public.(ed25519.PublicKey),
 		Idle: time.Minute, Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
