@@ -367,7 +367,7 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	write(`INSERT INTO agent_codes (id, workspace_id, hash, name, created_by, expires_at) VALUES ($1, $2, $3, $4, $4, now() + interval '1 hour')`, code, workspace, []byte(code.String()), name)
 	write(`INSERT INTO terminals (id, workspace_id, server_id, target, user_id, user_name, ended_at) VALUES ($1, $2, $3, $4, $5, $4, now())`, terminal, workspace, server, name, owner)
 	return map[string]string{
-		"servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "agents": code.String(), "terminals": terminal.String(),
+		"servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "terminals": terminal.String(),
 		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
 		"people": member.ID.String(), "sessions": session.ID.String(),
 	}
