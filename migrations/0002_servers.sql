@@ -160,7 +160,6 @@ CREATE TABLE job_targets (
     PRIMARY KEY (job_id, server_id)
 ) PARTITION BY RANGE (job_id);
 CREATE INDEX job_targets_by_server ON job_targets (server_id, job_id DESC);
-CREATE INDEX job_targets_queued ON job_targets (job_id) WHERE status = 'QUEUED';
 
 -- Terminals: who, where, when, and what was on the screen (asciicast v2, sealed
 -- in parts as it grows).

@@ -85,9 +85,10 @@ func claimTargetsIn(ctx context.Context, tx pgx.Tx, claims []TargetClaim) (map[c
 		claimed AS (
 			UPDATE job_targets t SET status = 'RUNNING', attempts = t.attempts + 1, reason = '', next_attempt = NULL, away_since = NULL,
 				execution_id = asked.execution_id, exit_code = NULL, output_hash = NULL, started_at = coalesce(t.started_at, now())
-			FROM asked, servers s
+			FROM asked, LATERAL ( -- OFFSET keeps it a lookup by id for each, and by no index of those that are not archived
+				SELECT * FROM servers WHERE servers.id = asked.server_id OFFSET 0) s
 			WHERE t.job_id = asked.job_id AND t.server_id = asked.server_id AND t.status = ANY($7)
-				AND s.id = asked.server_id AND s.archived_at IS NULL AND s.workspace_id = t.workspace_id
+				AND s.workspace_id = t.workspace_id AND s.archived_at IS NULL
 			RETURNING t.job_id, t.workspace_id, t.server_id, t.attempts, asked.execution_id, asked.owner, asked.target, asked.target_ref,
 				s.name, s.environment, s.tags),
 		made AS (

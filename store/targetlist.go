@@ -147,8 +147,8 @@ type StrandedTarget struct {
 func (s *Store) StrandedTargets(ctx context.Context) ([]StrandedTarget, error) {
 	rows, err := s.worker.Query(ctx, `
 		SELECT `+fleetJobColumns+`, t.server_id, t.kind, st.holder
-		FROM job_targets t JOIN jobs j ON j.id = t.job_id LEFT JOIN server_states st ON st.server_id = t.server_id
-		WHERE t.status = 'QUEUED' AND t.job_id < $1 AND coalesce(t.next_attempt, j.claimed_at) < now() - interval '1 minute'
+		FROM jobs j JOIN job_targets t ON t.job_id = j.id LEFT JOIN server_states st ON st.server_id = t.server_id
+		WHERE j.status IN ('CLAIMED', 'RUNNING') AND j.targets > 0 AND j.id < $1 AND t.status = 'QUEUED' AND coalesce(t.next_attempt, j.claimed_at) < now() - interval '1 minute'
 			AND NOT EXISTS (
 				SELECT 1 FROM river_job r WHERE r.args @> jsonb_build_object('job_id', t.job_id, 'server_id', t.server_id)
 				AND r.kind = 'run' AND r.state IN ('available', 'running', 'retryable', 'scheduled', 'pending'))
