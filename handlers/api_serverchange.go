@@ -200,7 +200,7 @@ type importInput struct {
 type importOutput struct {
 	Body struct {
 		Servers []apiPlan `json:"servers"`
-		Ignored []apiLine `json:"ignored" doc:"Lines that become nothing"`
+		Ignored []apiIgnoredLine `json:"ignored" doc:"Lines that become nothing"`
 	}
 }
 
@@ -219,7 +219,7 @@ type apiPlan struct {
 	Problems    []string          `json:"problems" doc:"Why it cannot be made"`
 }
 
-type apiLine struct {
+type apiIgnoredLine struct {
 	Line int    `json:"line"`
 	Text string `json:"text"`
 }
@@ -250,7 +250,7 @@ func importOf(plans []views.ServerPlan, ignored []inventory.Note, made []*croniu
 		ids[s.Name] = &s.ID
 	}
 	out := &importOutput{}
-	out.Body.Servers, out.Body.Ignored = make([]apiPlan, 0, len(plans)), make([]apiLine, 0, len(ignored))
+	out.Body.Servers, out.Body.Ignored = make([]apiPlan, 0, len(plans)), make([]apiIgnoredLine, 0, len(ignored))
 	for _, p := range plans {
 		plan := apiPlan{Line: p.Line, Name: p.Name, Address: p.Address, Port: p.Port, User: p.User, Environment: p.Environment, Tags: p.Tags,
 			Jumps: shownList(p.Jumps), Exists: p.Exists, Notes: shownList(p.Notes), Problems: shownList(p.Problems)}
@@ -260,7 +260,7 @@ func importOf(plans []views.ServerPlan, ignored []inventory.Note, made []*croniu
 		out.Body.Servers = append(out.Body.Servers, plan)
 	}
 	for _, n := range ignored {
-		out.Body.Ignored = append(out.Body.Ignored, apiLine(n))
+		out.Body.Ignored = append(out.Body.Ignored, apiIgnoredLine(n))
 	}
 	return out
 }
