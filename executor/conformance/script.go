@@ -89,17 +89,25 @@ type Result struct {
 // Execute runs a script on a new place and removes the place afterwards.
 func (target Target) Execute(t *testing.T, s Script) Result {
 	t.Helper()
-	place := target.Place(t)
+	run := s.Run(target.Key)
+	place := target.PlaceFor(t, run)
 	sink := NewRecorder(t)
-	finish, err := executor.Drive(Context(t), place, s.Run(target.Key), sink)
+	finish, err := executor.Drive(Context(t), place, run, sink)
 	return Result{Finish: finish, Err: err, Sink: sink}
 }
 
 // Place makes a place that is removed when the test ends.
 func (target Target) Place(t *testing.T) executor.Place {
 	t.Helper()
+	return target.PlaceFor(t, executor.Run{ExecutionID: cronium.NewID()})
+}
+
+// PlaceFor makes a place that knows which execution it is for, as those of jobs
+// do.
+func (target Target) PlaceFor(t *testing.T, run executor.Run) executor.Place {
+	t.Helper()
 	spec := target.Spec
-	spec.ExecutionID = cronium.NewID()
+	spec.ExecutionID = run.ExecutionID
 	place, err := target.Backend.Create(Context(t), spec, func(string) {})
 	if err != nil {
 		t.Fatalf("create a place: %v", err)

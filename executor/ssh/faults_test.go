@@ -50,7 +50,8 @@ func drive(ctx context.Context, place executor.Place, run executor.Run, sink *co
 // started runs a script and waits for its first line.
 func started(t *testing.T, target conformance.Target, s conformance.Script, first string) (executor.Place, executor.Run, *conformance.Recorder, <-chan conformance.Result) {
 	t.Helper()
-	place, run, sink := target.Place(t), s.Run(target.Key), conformance.NewRecorder(t)
+	run, sink := s.Run(target.Key), conformance.NewRecorder(t)
+	place := target.PlaceFor(t, run)
 	done := drive(conformance.Context(t), place, run, sink)
 	sink.Wait(conformance.Context(t), first)
 	return place, run, sink, done
@@ -186,7 +187,7 @@ func TestABinaryThatWasChangedIsNotRun(t *testing.T) {
 	t.Run("before", func(t *testing.T) { runs(t, b.on(server), "bash") })
 	b.Close()
 	h.Exec(t, `pkill -f "^/[^ ]*/agent-[0-9a-f]* serve "
-		printf '#!/bin/sh\ntouch /tmp/evil\n' >/tmp/x; cat /tmp/x >$(echo /home/bash/.cronium/agent-*)`)
+		printf '#!/bin/sh\ntouch /tmp/evil\n' >/tmp/x; chmod 755 /tmp/x; mv /tmp/x $(echo /home/bash/.cronium/agent-*)`)
 	b.Backend = b.process(t, b.key.Public())
 	runs(t, b.on(server), "bash")
 	h.Exec(t, `test ! -e /tmp/evil`)
@@ -199,7 +200,8 @@ func TestManyExecutionsShareOneConnection(t *testing.T) {
 	target := b.on(b.servers.add(c))
 	var all []<-chan conformance.Result
 	for range 150 {
-		place, run := target.Place(t), conformance.Bash(`echo "$(id -un)"; sleep 1`).Run(target.Key)
+		run := conformance.Bash(`echo "$(id -un)"; sleep 1`).Run(target.Key)
+		place := target.PlaceFor(t, run)
 		all = append(all, drive(conformance.Context(t), place, run, conformance.NewRecorder(t)))
 	}
 	for _, done := range all {
