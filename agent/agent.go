@@ -25,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cronium.dev/agent/blob"
@@ -48,9 +49,8 @@ type Config struct {
 	Version    string
 	Program    string // the agent's own binary, which is also `cronium` of scripts
 	Log        *slog.Logger
-	// Renew makes the next key of an installed agent, which the present one
-	// signs; nil where the agent has no key of its own.
-	Renew func() (public ed25519.PublicKey, signature []byte, err error)
+	// Installed is set for an agent that is installed on its machine.
+	Installed *Installed
 }
 
 // Agent is one agent. Its methods may be called concurrently.
@@ -63,6 +63,9 @@ type Agent struct {
 	shells shells
 
 	running sync.WaitGroup // the goroutines of executions
+
+	draining atomic.Bool
+	updating sync.Mutex // held while a new program comes
 
 	mu         sync.Mutex
 	executions map[string]*execution

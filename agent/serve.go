@@ -63,13 +63,17 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 		go func() { served <- server.Serve(l) }()
 	}
 	idle := make(chan struct{})
+	rest := sync.OnceFunc(func() { close(idle) })
 	var watchers sync.WaitGroup
 	defer watchers.Wait()
 	watched, endWatch := context.WithCancel(ctx)
 	defer endWatch()
 	watchers.Go(func() { a.keepExpiring(watched) })
 	if streams.Idle > 0 {
-		watchers.Go(func() { a.watchIdle(watched, streams.Idle, connections, idle) })
+		watchers.Go(func() { a.watchIdle(watched, streams.Idle, connections, rest) })
+	}
+	if a.config.Installed != nil {
+		watchers.Go(func() { a.watchDrain(watched, rest) })
 	}
 	ended := 0
 	select {
@@ -146,9 +150,9 @@ func listen(path string) (net.Listener, error) {
 	return listener, nil
 }
 
-// watchIdle closes idle when nobody was connected and nothing ran for the given
+// watchIdle calls rest when nobody was connected and nothing ran for the given
 // time.
-func (a *Agent) watchIdle(ctx context.Context, after time.Duration, connections *counter, idle chan<- struct{}) {
+func (a *Agent) watchIdle(ctx context.Context, after time.Duration, connections *counter, rest func()) {
 	tick := time.NewTicker(max(after/10, 10*time.Millisecond))
 	defer tick.Stop()
 	since := time.Now()
@@ -160,7 +164,7 @@ func (a *Agent) watchIdle(ctx context.Context, after time.Duration, connections 
 			if connections.open.Load() > 0 || a.Busy() {
 				since = now
 			} else if now.Sub(since) >= after {
-				close(idle)
+				rest()
 				return
 			}
 		}

@@ -28,6 +28,10 @@ func (a *Agent) Info(context.Context, *agentproto.InfoRequest) (*agentproto.Info
 		Os:       runtime.GOOS,
 		Arch:     runtime.GOARCH,
 		Hostname: hostname,
+		Draining: a.draining.Load(),
+	}
+	if a.config.Installed != nil {
+		info.Others = a.config.Installed.Others()
 	}
 	list := os.Getenv("PATH")
 	if list == "" {

@@ -108,10 +108,14 @@ func (i *Identity) Name() string { return i.file.Name }
 // ServerKey is the key that all the server sends is signed with.
 func (i *Identity) ServerKey() ed25519.PublicKey { return i.file.Server }
 
-// keys are those that the server may know, the likeliest first.
+// keys are those that the server may know, the likeliest first. An agent beside
+// this one may have changed them, as one that drains has beside it.
 func (i *Identity) keys() []ed25519.PrivateKey {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if now, err := Load(i.dir); err == nil && now.file.Target == i.file.Target {
+		i.file.Key, i.file.Next = now.file.Key, now.file.Next
+	}
 	keys := []ed25519.PrivateKey{ed25519.NewKeyFromSeed(i.file.Key)}
 	if len(i.file.Next) > 0 {
 		keys = append([]ed25519.PrivateKey{ed25519.NewKeyFromSeed(i.file.Next)}, keys...)

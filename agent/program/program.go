@@ -72,7 +72,9 @@ func dispatch(ctx context.Context, args []string, version string) error {
 	case "join":
 		return join(ctx, rest, version, os.Stdout)
 	case "run":
-		return run(ctx, rest, version)
+		return run(ctx, rest)
+	case "attend": // for run alone, so help does not name it
+		return attend(ctx, rest, version)
 	case "install":
 		return install(ctx, rest, os.Stdout)
 	case "remove":

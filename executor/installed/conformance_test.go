@@ -61,7 +61,7 @@ func TestConformance(t *testing.T) {
 			t.Helper()
 			m := f.machineOf(place)
 			m.kill()
-			if err := os.RemoveAll(stateFile(m, "spool")); err != nil {
+			if err := os.RemoveAll(stateFile(m, "run-1")); err != nil {
 				t.Fatal(err)
 			}
 			m.start()

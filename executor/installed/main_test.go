@@ -265,7 +265,7 @@ func stateFile(m *machine, name string) string { return filepath.Join(m.state, n
 // folders are those of the scripts that run on the machine.
 func folders(t testing.TB, m *machine) []string {
 	t.Helper()
-	found, err := filepath.Glob(filepath.Join(m.state, "work", "*-*-*-*-*"))
+	found, err := filepath.Glob(filepath.Join(m.state, "run-*", "work", "*-*-*-*-*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -275,7 +275,11 @@ func folders(t testing.TB, m *machine) []string {
 // touch makes the file "go" for which a script waits in its directory.
 func touch(t testing.TB, m *machine, execution cronium.ID) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(m.state, "work", execution.String(), "go"), nil, 0o600); err != nil {
+	found, err := filepath.Glob(filepath.Join(m.state, "run-*", "work", execution.String()))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("the execution's directory: %v, %v", found, err)
+	}
+	if err := os.WriteFile(filepath.Join(found[0], "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -37,9 +37,9 @@ me = pwd.getpwuid(os.getuid())
 print(me.pw_name, os.getgid() == me.pw_gid, 0 in os.getgroups(), os.environ["USER"], os.environ["HOME"] == me.pw_dir)
 open("mine", "w").write("x")
 open("/dev/stdout", "w").write("again\n")
-for secret in ("identity.json", "spool"):
+for secret in ("identity.json", "run-1/spool"):
     try:
-        os.listdir("`+m.state+`/" + secret) if secret == "spool" else open("`+m.state+`/" + secret)
+        os.listdir("`+m.state+`/" + secret) if "spool" in secret else open("`+m.state+`/" + secret)
         print("can read", secret)
     except PermissionError:
         pass
