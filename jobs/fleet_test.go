@@ -180,12 +180,20 @@ func TestWhatBecomesOfAServerThatCannotBeReached(t *testing.T) {
 			t.Errorf("%s: the reason is %q", c.offline, reason)
 		}
 	}
+	// One that is seen to be back is tried at once, however long the wait was to be.
 	waiting := f.runOn(p, f.on("true", cronium.Fleet{Servers: f.ids(up, down), Offline: cronium.OfflineWait, OfflineSeconds: 600}, nil))
 	f.eventually(waiting.ID, "a server that is waited for", func(*store.JobRow) bool {
 		targets := f.targets(waiting.ID)
 		return len(targets) == 2 && targets[1].AwaySince != nil && targets[0].Status == cronium.TargetSuccess
 	})
+	f.eventually(waiting.ID, "the entry lies in the queue", func(*store.JobRow) bool {
+		tag, err := f.store.WorkerPool().Exec(t.Context(), `UPDATE river_job SET state = 'scheduled', scheduled_at = now() + interval '1 hour'
+			WHERE args->>'job_id' = $1 AND args->>'server_id' IS NOT NULL AND state IN ('available', 'scheduled')`, waiting.ID.String())
+		return err == nil && tag.RowsAffected() == 1
+	})
 	down.down.Store(false)
+	f.exec(`UPDATE job_targets SET next_attempt = now() + interval '1 hour' WHERE job_id = $1 AND status = 'QUEUED'`, waiting.ID)
+	f.exec(`UPDATE server_states SET state = 'ONLINE', since = now() WHERE server_id = $1`, down.id)
 	if job := f.final(waiting.ID); job.Result != cronium.ResultSuccess {
 		t.Errorf("after it was back: %+v", job.Job)
 	}

@@ -13,6 +13,10 @@ import (
 	"cronium.dev/executor"
 )
 
+// backInterval is how often a process looks for servers that are back and waited
+// for.
+const backInterval = 2 * time.Second
+
 // sweepLoop puts right, now and then, what crashes between two steps leave
 // behind, and tidies up.
 func (e *Engine) sweepLoop(ctx context.Context) {
@@ -20,6 +24,8 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 	defer compact.Stop()
 	sweep := time.NewTicker(10 * time.Second)
 	defer sweep.Stop()
+	wake := time.NewTicker(backInterval)
+	defer wake.Stop()
 	daily := time.NewTicker(6 * time.Hour)
 	defer daily.Stop()
 	var looked cronium.ID // up to which waiting jobs were looked at
@@ -33,6 +39,8 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-sweep.C:
 			looked, err = e.requeueStranded(ctx, looked)
 			err = errors.Join(err, e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
+		case <-wake.C:
+			_, err = e.Store.WakeTargets(ctx, 3*backInterval)
 		case <-daily.C:
 			err = e.Store.Tidy(ctx, time.Now())
 		}

@@ -159,8 +159,8 @@ func offline(f *cronium.Fleet, t *store.TargetNow) (cronium.TargetStatus, time.D
 	if away >= limit {
 		return end, 0
 	}
-	wait := min(max(away/4, time.Second), 15*time.Second)
-	wait = wait*3/4 + rand.N(wait/2) // many that are away do not come back together
+	wait := min(max(away/4, time.Second), time.Minute) // one that is seen to be back is tried sooner (backInterval)
+	wait = wait*3/4 + rand.N(wait/2)                   // many that are away do not come back together
 	return "", min(wait, limit-away+10*time.Millisecond)
 }
 

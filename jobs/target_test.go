@@ -34,7 +34,7 @@ func TestHowLongAServerThatIsAwayIsTried(t *testing.T) {
 		"another will do":                {fleet(cronium.StrategyAny, cronium.OfflineFail), 0, true, 0, cronium.TargetSkipped, 0},
 		"the next is tried":              {fleet(cronium.StrategyFirst, cronium.OfflineFail), 0, true, 0, cronium.TargetFailure, 0},
 		"waited for though it is known":  {wait(600), 0, true, 0, "", 2 * time.Second},
-		"waited for with growing pauses": {wait(600), 300, true, 0, "", 19 * time.Second},
+		"waited for with growing pauses": {wait(600), 300, true, 0, "", 75 * time.Second},
 		"waited for not beyond the time": {wait(600), 599, false, 0, "", 1020 * time.Millisecond},
 		"the time is over":               {wait(600), 600, true, 0, cronium.TargetFailure, 0},
 	} {
