@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/ed25519"
 	"crypto/rand"
+	"flag"
 	"log/slog"
 	"os"
 	"runtime"
@@ -24,6 +25,10 @@ import (
 var agentFile string
 
 func TestMain(m *testing.M) {
+	// Most of the time these tests wait for a machine.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
 	os.Exit(conformance.MainWith(func() int { return testenv.Run(m) }, func(agent string) { agentFile = agent }))
 }
 

@@ -2,6 +2,7 @@ package ssh_test
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"strings"
 	"testing"
@@ -132,19 +133,19 @@ func TestAPinnedKeyOfAnyTypeIsAskedFor(t *testing.T) {
 
 func TestWeakAlgorithmsAreRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	for name, config := range map[string]string{
-		"key exchange": "KexAlgorithms diffie-hellman-group14-sha1",
-		"cipher":       "Ciphers aes128-cbc",
-		"mac":          "Ciphers aes128-ctr\nMACs hmac-sha1",
-		"host key":     "HostKeyAlgorithms ssh-rsa",
-	} {
-		t.Run(name, func(t *testing.T) {
-			h := testenv.SSH(t, testenv.SSHOptions{Config: config})
-			c := to(h, "bash")
-			c.HostKey = nil
-			refused(t, b.on(b.servers.add(c)), "count as safe")
-		})
+	ports := map[string]int{"KexAlgorithms=diffie-hellman-group14-sha1": 2201, "Ciphers=aes128-cbc": 2202, "MACs=hmac-sha1": 2203, "HostKeyAlgorithms=ssh-rsa": 2204}
+	setup := ""
+	for option, port := range ports {
+		setup += fmt.Sprintf("/usr/sbin/sshd -p %d -o %s -o Ciphers=aes128-ctr\n", port, option)
+	}
+	h, b := testenv.SSH(t, testenv.SSHOptions{Setup: setup}), newBench(t)
+	for option, port := range ports {
+		c := to(h, "bash")
+		c.Address, c.Port, c.HostKey = h.Inside, port, nil
+		err := refused(t, b.on(b.servers.add(c)), "count as safe")
+		if t.Failed() {
+			t.Fatalf("%s: %v", option, err)
+		}
 	}
 }
 
