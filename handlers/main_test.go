@@ -3,6 +3,7 @@ package handlers_test
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
+	"cronium.dev/executor/installed"
 	"cronium.dev/handlers"
 	"cronium.dev/internal/testenv"
 	"cronium.dev/jobs"
@@ -70,8 +72,13 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	}
 	tails := live.NewTails(hub, s.store, log)
 	t.Cleanup(tails.Close)
+	agents, err := installed.New(installed.Config{Registry: s.store, Tries: s.store, Process: cronium.NewID(), Key: ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(agents.Close)
 	config := handlers.Config{
-		Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
+		Agents: agents, Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&config)

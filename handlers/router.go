@@ -168,6 +168,7 @@ func (h *Handlers) table() []Route {
 		h.jobRoutes(),
 		h.serversRoutes(),
 		h.agentRoutes(),
+		h.agentPageRoutes(),
 		h.terminalRoutes(),
 		h.apiRoutes(),
 		h.liveRoutes(),
