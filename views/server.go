@@ -195,3 +195,11 @@ func (r ServerRow) skew() string {
 	}
 	return components.Span(r.Status.ClockSkew) + " ahead"
 }
+
+// pieces cuts a text into parts of at most 12 characters.
+func pieces(text string) (parts []string) {
+	for part := range slices.Chunk([]rune(text), 12) {
+		parts = append(parts, string(part))
+	}
+	return parts
+}
