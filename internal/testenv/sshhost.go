@@ -64,9 +64,9 @@ func SharedSSH(t testing.TB) *SSHHost {
 	sharedHost.Lock()
 	defer sharedHost.Unlock()
 	if sharedHost.host == nil && sharedHost.err == nil {
-		sharedHost.host, sharedHost.err = startSSH(SSHOptions{})
+		sharedHost.host, sharedHost.err = StartSSH(SSHOptions{})
 		if h := sharedHost.host; h != nil {
-			AtEnd(t, func() { _ = h.remove() })
+			AtEnd(t, func() { _ = h.Remove() })
 		}
 	}
 	if sharedHost.err != nil {
@@ -78,19 +78,20 @@ func SharedSSH(t testing.TB) *SSHHost {
 // SSH starts a host that is removed when the test ends.
 func SSH(t testing.TB, options SSHOptions) *SSHHost {
 	t.Helper()
-	h, err := startSSH(options)
+	h, err := StartSSH(options)
 	if err != nil {
 		t.Fatalf("start an SSH host: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := h.remove(); err != nil {
+		if err := h.Remove(); err != nil {
 			t.Errorf("remove an SSH host: %v", err)
 		}
 	})
 	return h
 }
 
-func startSSH(options SSHOptions) (*SSHHost, error) {
+// StartSSH starts a host for a program that is no test, which removes it.
+func StartSSH(options SSHOptions) (*SSHHost, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -105,7 +106,7 @@ func startSSH(options SSHOptions) (*SSHHost, error) {
 	}
 	h := &SSHHost{Address: "127.0.0.1", PrivateKey: pem.EncodeToMemory(block), Password: hostPassword}
 	if err := h.run(options, strings.TrimSpace(string(ssh.MarshalAuthorizedKey(authorized)))); err != nil {
-		return nil, errors.Join(err, h.remove())
+		return nil, errors.Join(err, h.Remove())
 	}
 	return h, nil
 }
@@ -129,7 +130,7 @@ func (h *SSHHost) run(options SSHOptions, authorized string) error {
 		if !strings.Contains(err.Error(), "port is already allocated") && !strings.Contains(err.Error(), "address already in use") || try == 5 {
 			return fmt.Errorf("%w; run make setup", err)
 		}
-		_ = h.remove()
+		_ = h.Remove()
 	}
 	if err := h.waitForSSHD(); err != nil {
 		log, _ := docker("logs", "--tail", "20", h.container)
@@ -199,7 +200,8 @@ func (h *SSHHost) RestartSSHD(t testing.TB) {
 	}
 }
 
-func (h *SSHHost) remove() error {
+// Remove kills the host and removes its disk.
+func (h *SSHHost) Remove() error {
 	if h.container == "" {
 		return nil
 	}
