@@ -51,7 +51,7 @@ func (s *Store) CreateServer(ctx context.Context, server *cronium.Server, creden
 		_, err := tx.Exec(ctx, `INSERT INTO server_states (server_id, workspace_id) VALUES ($1, $2)`, server.ID, server.WorkspaceID)
 		return err
 	})
-	return mapError(err, "create a server")
+	return asIs(err, "create a server")
 }
 
 func insertServer(ctx context.Context, tx pgx.Tx, s *cronium.Server) error {
@@ -100,7 +100,7 @@ func (s *Store) UpdateServer(ctx context.Context, server *cronium.Server, creden
 		}
 		return unblock(ctx, tx, server.ID)
 	})
-	return mapError(err, "change a server")
+	return asIs(err, "change a server")
 }
 
 // serverNameTaken says in words that another server has the name.
@@ -158,7 +158,7 @@ func (s *Store) ArchiveServer(ctx context.Context, workspace, id cronium.ID, arc
 		_, err = tx.Exec(ctx, `UPDATE server_states SET state = 'UNKNOWN', since = now(), error = '', holder = NULL WHERE server_id = $1`, id)
 		return err
 	})
-	return mapError(err, "archive a server")
+	return asIs(err, "archive a server")
 }
 
 // DeleteServer removes a server with its credential and history. Jobs that ran

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,7 +36,11 @@ func TestAServersNameIsUniqueAmongThoseInUse(t *testing.T) {
 	f := newFixture(t)
 	s := f.server(t, "Web-1", nil)
 	twin := &cronium.Server{ID: cronium.NewID(), WorkspaceID: f.workspace, Name: "web-1", Kind: cronium.ServerSSH, Address: "a", Port: 22, Login: "x"}
-	wantCode(t, f.CreateServer(f.ctx, twin, nil), cronium.CodeConflict, "name")
+	err := f.CreateServer(f.ctx, twin, nil)
+	wantCode(t, err, cronium.CodeConflict, "name")
+	if !strings.Contains(err.Error(), "a server named") {
+		t.Errorf("it does not say what is there: %v", err)
+	}
 	if err := f.ArchiveServer(f.ctx, f.workspace, s.ID, true); err != nil {
 		t.Fatal(err)
 	}
