@@ -53,8 +53,11 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 		}
 		d.progress = true
 		finish, err := d.deliver(ctx, stream, messages)
-		if finish != nil || err != nil {
-			return finish, err
+		if err != nil {
+			return nil, err
+		}
+		if finish != nil {
+			return finish, nil
 		}
 	}
 }
@@ -89,13 +92,13 @@ func (d *drive) deliver(ctx context.Context, stream attachStream, messages []*pr
 			}
 			continue
 		}
+		if m.GetFinish() != nil {
+			return m.GetFinish(), d.last(ctx, batch)
+		}
 		if err := d.store(ctx, stream, batch, end); err != nil {
 			return nil, err
 		}
 		batch = nil
-		if m.GetFinish() != nil {
-			return m.GetFinish(), nil
-		}
 		if err := d.notice(ctx, stream, m); err != nil {
 			return nil, err
 		}
@@ -147,6 +150,17 @@ func (d *drive) store(ctx context.Context, stream attachStream, batch []*proto.O
 	}
 	d.next = end
 	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: end}}) // Recv tells why it failed
+	return nil
+}
+
+// last gives the sink what came with the end. Nothing is acknowledged any more.
+func (d *drive) last(ctx context.Context, batch []*proto.Output) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := d.sink.Last(ctx, batch); err != nil {
+		return &endError{fmt.Errorf("keep the end of the output: %w", err)}
+	}
 	return nil
 }
 

@@ -78,6 +78,9 @@ func (c *counter) Output(_ context.Context, records []*proto.Output) error {
 	}
 	return nil
 }
+func (c *counter) Last(ctx context.Context, records []*proto.Output) error {
+	return c.Output(ctx, records)
+}
 func (c *counter) Usage(context.Context, *proto.Usage) {}
 func (c *counter) Call(context.Context, *proto.HelperCall) *proto.HelperAnswer {
 	return &proto.HelperAnswer{}

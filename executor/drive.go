@@ -30,7 +30,7 @@ const agentFailures = 8
 // started), hands what happens to the sink and acknowledges what the sink has
 // stored. A stream that breaks is dialled again until the place is gone.
 //
-// It returns the Finish once the sink has everything. It fails with ErrGone
+// It returns the Finish once the sink has everything, the end of the output by Last. It fails with ErrGone
 // when what ran there is lost (and ErrUnasked if nothing can have run), with *cronium.Error when the agent refused the
 // script, with ErrUnavailable when the script shall be stopped and the agent
 // cannot be told so for CancelPatience, with the sink's error, and with the

@@ -141,6 +141,9 @@ type Sink interface {
 	// returns nil they are durable and will be acknowledged. While it works,
 	// Drive gathers the next batch, bounded.
 	Output(ctx context.Context, records []*proto.Output) error
+	// Last takes the records that came together with the end. They need not be
+	// durable when it returns: the end is stored next, and they with it.
+	Last(ctx context.Context, records []*proto.Output) error
 	// Usage is what the script uses now.
 	Usage(ctx context.Context, usage *proto.Usage)
 	// Call answers a call of the helper API. A call may be asked again after a

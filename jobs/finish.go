@@ -89,6 +89,7 @@ func (r *run) ended(f *proto.Finish) store.Finish {
 // while this process stops.
 func (r *run) finish(ctx context.Context, end store.Finish) {
 	end.ExecutionID, end.JobID, end.Owner = r.execution.ID, r.execution.JobID, r.engine.id
+	end.Stored, end.Last = r.stored, r.last
 	end.Limited = r.limited || r.content.Concurrency > 0
 	if end.Status == cronium.ExecutionLost && r.isCancelled() {
 		end.Result = cronium.ResultCancelled // what a person wanted; how the script ended nobody knows
@@ -113,6 +114,7 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 		return
 	}
 	r.engine.metrics.finished(end.Status)
+	r.engine.metrics.stored(store.Size(r.last))
 	r.engine.Hub.Publish(live.JobTopic(r.job.ID), live.OutputTopic(r.execution.ID), live.JobsTopic(r.job.WorkspaceID))
 	r.log().Info("execution ended", "status", end.Status, "job_status", status, "run", end.Run)
 	if r.place != nil {

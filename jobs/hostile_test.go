@@ -111,3 +111,30 @@ func TestOutputBeyondTheLimitIsNotStoredWhateverTheAgentSends(t *testing.T) {
 		t.Errorf("the result has %d bytes, error %q; want none and the reason", len(row.Output), row.Error)
 	}
 }
+
+func TestOutputThatComesWithTheEndIsStoredWithinTheLimit(t *testing.T) {
+	t.Parallel()
+	for name, last := range map[string]int{"short": 10, "long": 2 * lastBytes, "beyond": 2 << 20} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t)
+			p := s.startPuppet(puppet{run: func(ctx context.Context, _ executor.Run, sink executor.Sink) (*proto.Finish, error) {
+				if err := sink.Output(ctx, []*proto.Output{{Data: []byte("first\n")}}); err != nil {
+					return nil, err
+				}
+				return &proto.Finish{Outcome: proto.Outcome_OUTCOME_EXITED}, sink.Last(ctx, []*proto.Output{{Data: bytes.Repeat([]byte("x"), last)}})
+			}})
+			event := s.event(cronium.EventBash, "true", func(c *cronium.Content) { c.Limits.OutputMiB = 1 })
+			job, err := p.Enqueue(t.Context(), Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerManual})
+			if err != nil {
+				t.Fatal(err)
+			}
+			row := s.final(job.ID)
+			e := s.executions(job.ID)[0]
+			want := min(6+int64(last), 1<<20)
+			if row.Result != cronium.ResultSuccess || e.OutputBytes != want || e.OutputDropped != 6+int64(last)-want || int64(len(s.output(e.ID))) != want {
+				t.Errorf("%d bytes are stored and %d dropped, want %d stored; %s", e.OutputBytes, e.OutputDropped, want, row.Result)
+			}
+		})
+	}
+}

@@ -31,6 +31,7 @@ type run struct {
 	place     executor.Place
 	stored    store.Appended
 	waits     string                // what pages say that it waits for
+	last      []cronium.Chunk       // came with the end and is stored with it
 	dropped   int64                 // bytes of output that came beyond the limit and were not stored
 	limited   bool                  // its end may let another job of the event run
 	adopted   bool                  // another process, or a claim of unknown outcome, came before

@@ -74,6 +74,26 @@ func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
 	return nil
 }
 
+// lastBytes is how much output the end takes along.
+const lastBytes = 16 << 10
+
+// Last keeps output that came with the end, if it is short, for the end: one
+// write instead of two. On servers its hash is part of the end, so it is stored
+// before.
+func (s *sink) Last(ctx context.Context, records []*proto.Output) error {
+	size := 0
+	for _, o := range records {
+		size += len(o.GetData())
+	}
+	if size > lastBytes || s.server != nil {
+		return s.Output(ctx, records)
+	}
+	var dropped int64
+	s.last, dropped = s.within(records)
+	s.dropped += dropped
+	return nil
+}
+
 // within gives as much of the records as the event's limit leaves room for, and
 // how many bytes that leaves out. An agent keeps to the limit itself, but in a
 // container it runs as the script's user, which may put itself in its place.

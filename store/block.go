@@ -107,6 +107,14 @@ func blocksOf(chunks []cronium.Chunk, start, line int64) []block {
 	return blocks
 }
 
+// Size is how many bytes of output chunks hold.
+func Size(chunks []cronium.Chunk) (size int64) {
+	for _, c := range chunks {
+		size += int64(len(c.Data))
+	}
+	return size
+}
+
 // merge joins records of one stream that follow one another without a pause,
 // so that a compacted block of many small ones is not mostly headers.
 func merge(chunks []cronium.Chunk) []cronium.Chunk {

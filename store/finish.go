@@ -85,8 +85,10 @@ type Finish struct {
 	Dropped     int64
 	Output      json.RawMessage
 	Condition   *bool
-	Retry       *time.Duration // another attempt follows after this; nil: the job is final
-	Limited     bool           // the event has a concurrency limit: others may wait for this end
+	Stored      Appended        // output that is stored, with Last
+	Last        []cronium.Chunk // output that follows it and is stored with the end
+	Retry       *time.Duration  // another attempt follows after this; nil: the job is final
+	Limited     bool            // the event has a concurrency limit: others may wait for this end
 }
 
 // result is that of the job.
@@ -156,8 +158,8 @@ func finishOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) (croni
 		// A retry would have followed, but the job was cancelled meanwhile.
 		f.Result = cronium.ResultCancelled
 	}
-	answers, err := finishIn(ctx, tx, []Finish{f})
-	if err == nil && !answers[0] {
+	ended, err := endExecutions(ctx, tx, []Finish{f}, true)
+	if err == nil && len(ended) == 0 {
 		err = ErrNotOwner
 	}
 	return f.result().JobStatus(), err
@@ -165,7 +167,7 @@ func finishOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) (croni
 
 // retryOne ends the execution and puts its job back into the queue.
 func retryOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) error {
-	ended, err := endExecutions(ctx, tx, []Finish{f})
+	ended, err := endExecutions(ctx, tx, []Finish{f}, false)
 	if err != nil {
 		return err
 	}
@@ -226,97 +228,10 @@ func releaseOf(ctx context.Context, tx pgx.Tx, event cronium.ID, limit, running 
 }
 
 func (s *Store) finishBatch(ctx context.Context, batch []Finish) ([]bool, error) {
-	var answers []bool
-	err := s.system(ctx, func(tx pgx.Tx) (err error) {
-		answers, err = finishIn(ctx, tx, batch)
-		return err
-	})
-	return answers, mapError(err, "finish executions")
-}
-
-// finishIn ends executions and makes their jobs final.
-func finishIn(ctx context.Context, tx pgx.Tx, batch []Finish) ([]bool, error) {
-	ended, err := endExecutions(ctx, tx, batch)
-	if err != nil {
-		return nil, err
-	}
+	ended, err := endExecutions(ctx, s.worker, batch, true)
 	executions := make([]cronium.ID, len(batch))
-	var jobs []cronium.ID
-	var statuses, results, errors []string
-	var outputs []*string
-	var conditions []*bool
-	var took []*float64
-	done := make(map[cronium.ID]bool, len(ended))
-	for _, id := range ended {
-		done[id] = true
-	}
 	for i, f := range batch {
 		executions[i] = f.ExecutionID
-		if !done[f.ExecutionID] {
-			continue
-		}
-		result := f.result()
-		jobs = append(jobs, f.JobID)
-		statuses, results = append(statuses, string(result.JobStatus())), append(results, string(result))
-		errors, conditions = append(errors, clean(f.Error)), append(conditions, f.Condition)
-		outputs = append(outputs, jsonText(f.Output))
-		took = append(took, secondsRun(f))
 	}
-	_, err = tx.Exec(ctx, `
-		UPDATE jobs j SET status = a.status, result = a.result, error = a.error, output = a.output::json, condition = a.condition,
-			finished_at = now(), next_attempt = NULL,
-			started_at = coalesce(j.started_at, now() - make_interval(secs => a.took))
-		FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bool[], $7::float8[])
-			AS a (id, status, result, error, output, condition, took)
-		WHERE j.id = a.id AND j.status = ANY($8)`,
-		jobs, statuses, results, errors, outputs, conditions, took, activeJob)
-	return found(executions, ended), err
-}
-
-// secondsRun is nil for an execution that did not run.
-func secondsRun(f Finish) *float64 {
-	if f.Run == 0 {
-		return nil
-	}
-	seconds := (f.Run + f.Cleanup).Seconds()
-	return &seconds
-}
-
-// jsonText is nil for no value.
-func jsonText(raw json.RawMessage) *string {
-	if len(raw) == 0 {
-		return nil
-	}
-	s := string(raw)
-	return &s
-}
-
-// endExecutions makes executions final and returns the ids of those that were
-// open and the owner's.
-func endExecutions(ctx context.Context, tx pgx.Tx, batch []Finish) ([]cronium.ID, error) {
-	n := len(batch)
-	ids, owners := make([]cronium.ID, n), make([]cronium.ID, n)
-	statuses, errors, codes, signals, oom := make([]string, n), make([]string, n), make([]*int, n), make([]int, n), make([]bool, n)
-	setup, run, cleanup, cpu, peak, dropped := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
-	for i, f := range batch {
-		ids[i], owners[i], statuses[i], errors[i] = f.ExecutionID, f.Owner, string(f.Status), clean(f.Error)
-		codes[i], signals[i], oom[i] = f.ExitCode, f.Signal, f.OutOfMemory
-		setup[i], run[i], cleanup[i] = f.Setup.Microseconds(), f.Run.Microseconds(), f.Cleanup.Microseconds()
-		cpu[i], peak[i], dropped[i] = f.CPU.Microseconds(), f.PeakMemory, f.Dropped
-	}
-	rows, err := tx.Query(ctx, `
-		UPDATE executions e SET status = a.status, error = a.error, progress = '', exit_code = a.exit_code, signal = a.signal, out_of_memory = a.oom,
-			setup_us = greatest(e.setup_us, a.setup_us), run_us = a.run_us, cleanup_us = a.cleanup_us, cpu_us = a.cpu_us,
-			peak_memory = a.peak, output_dropped = a.dropped, finished_at = now(),
-			started_at = coalesce(e.started_at, CASE WHEN a.run_us > 0 THEN now() - make_interval(secs => (a.run_us + a.cleanup_us) / 1e6) END)
-		FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::int[], $6::int[], $7::bool[],
-			$8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::bigint[])
-			AS a (id, owner, status, error, exit_code, signal, oom, setup_us, run_us, cleanup_us, cpu_us, peak, dropped)
-		WHERE e.id = a.id AND e.owner = a.owner AND e.status = ANY($14)
-		RETURNING e.id`,
-		ids, owners, statuses, errors, codes, signals, oom, setup, run, cleanup, cpu, peak, dropped, openExecution)
-	if err != nil {
-		return nil, err
-	}
-	return pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	return found(executions, ended), mapError(err, "finish executions")
 }

@@ -84,7 +84,7 @@ func endOnServers(ctx context.Context, tx pgx.Tx, batch []TargetEnd) ([]cronium.
 	if len(finishes) == 0 {
 		return nil, nil
 	}
-	return endExecutions(ctx, tx, finishes)
+	return endExecutions(ctx, tx, finishes, false)
 }
 
 // updateTargets stores what became of the targets whose answer is true, and puts

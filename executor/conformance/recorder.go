@@ -74,6 +74,11 @@ func (r *Recorder) Output(_ context.Context, batch []*proto.Output) error {
 	return nil
 }
 
+// Last keeps the batch that came with the end.
+func (r *Recorder) Last(ctx context.Context, batch []*proto.Output) error {
+	return r.Output(ctx, batch)
+}
+
 // Usage counts.
 func (r *Recorder) Usage(context.Context, *proto.Usage) {
 	r.mu.Lock()

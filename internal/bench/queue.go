@@ -29,7 +29,8 @@ func queueFigures() []figure {
 	}
 }
 
-// noop is a backend whose places do nothing: they print a line and succeed.
+// noop is a backend whose places do nothing: they print a line and succeed, and
+// tell both at once.
 type noop struct{}
 
 func (noop) Warm(executor.Spec) executor.Place { return noopPlace{} }
@@ -50,7 +51,7 @@ func (noopPlace) Run(ctx context.Context, _ executor.Run, sink executor.Sink) (*
 	if err := sink.Started(ctx, 0); err != nil {
 		return nil, err
 	}
-	err := sink.Output(ctx, []*proto.Output{{Stream: proto.Stream_STREAM_STDOUT, Data: []byte("done\n")}})
+	err := sink.Last(ctx, []*proto.Output{{Stream: proto.Stream_STREAM_STDOUT, Data: []byte("done\n")}})
 	return &proto.Finish{Outcome: proto.Outcome_OUTCOME_EXITED}, err
 }
 
