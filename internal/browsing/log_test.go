@@ -75,3 +75,88 @@ func (p *page) bounded() {
 		p.t.Errorf("the page holds %d rows of the output", n)
 	}
 }
+
+// wrappedLines looks at long lines, whole and wrapped, and at colours that go on
+// from line to line.
+func wrappedLines(t *testing.T, s *site) {
+	script := `for n in range(1, 5001):
+    print(n, "long" * (n * 37 % 300), "end")
+print("\x1b[31mred begins")
+for n in range(700):
+    print("still red")
+print("\x1b[0mplain again")
+`
+	job := s.run(t, s.event(t, "Wide", cronium.EventPython, script))
+	if j := s.finished(t, job); j.Result != cronium.ResultSuccess {
+		t.Fatalf("the script ended with %s", j.Result)
+	}
+	p := s.person(t)
+	p.open("/jobs/" + job.String())
+	p.says(".log-rows", "plain again")
+	p.coloured("plain again", false)
+	p.coloured("still red", true)
+	p.open("/jobs/" + job.String() + "?again#L5600") // read from here, five hundred lines after it began
+	p.coloured("still red", true)
+
+	p.Click(".log-view")
+	p.Press("w")
+	p.Wait("localStorage.getItem('log-wrap') === 'on' && document.querySelector('.is-wrapped')")
+	browser.Eval[bool](p.Tab, "document.querySelector('cronium-log').goto(2499), true")
+	p.wrapped(2500)
+	p.picture("log-wrapped")
+	p.bounded()
+
+	// A movement by some pixels moves what is seen by as many, over lines whose
+	// heights nobody knew before.
+	for _, by := range []int{-7, -160, -170, -170, 150, 13, 170} {
+		if moved := p.scrolledBy(by); moved < by-1 || moved > by+1 {
+			t.Errorf("scrolled by %d pixels, and the lines moved by %d", by, moved)
+		}
+	}
+	p.Press(kb.End)
+	p.says(".log-rows", "plain again")
+	p.Wait("(v => { const last = [...document.querySelectorAll('.log-row')].at(-1).getBoundingClientRect(), view = v.getBoundingClientRect(); return last.bottom <= view.bottom && last.bottom > view.bottom - 30 })(document.querySelector('.log-view'))")
+	p.Press(kb.Home)
+	p.wrapped(1)
+	p.fill(".log-bar input", "4000 long")
+	p.wrapped(4000)
+
+	p.open("/jobs/" + job.String() + "?more") // remembered
+	p.present(".is-wrapped")
+	p.says(".log-rows", "plain again")
+	p.clickText("Wrap")
+	p.absent(".is-wrapped")
+	browser.Eval[bool](p.Tab, "document.querySelector('cronium-log').goto(2499), true")
+	p.Wait("document.querySelector('.log-view').scrollWidth > 2000")
+}
+
+// coloured waits until all rows with a text have a colour, or none has.
+func (p *page) coloured(text string, yes bool) {
+	p.t.Helper()
+	p.Wait("(rows => rows.length > 0 && rows.every(r => Boolean(r.querySelector('.log-x span[style]')) === " + strconv.FormatBool(yes) + "))([...document.querySelectorAll('.log-row')].filter(r => r.textContent.includes(" + quote(text) + ")))")
+}
+
+// wrapped waits until a line is in view, higher than a line of one row if it is
+// long, and nothing is beside the view.
+func (p *page) wrapped(n int) {
+	p.t.Helper()
+	p.Wait("(row => row && row.getBoundingClientRect().top >= document.querySelector('.log-view').getBoundingClientRect().top - 1 && row.offsetHeight >= 20 * Math.floor(row.textContent.length / 150) && document.querySelector('.log-view').scrollWidth <= document.querySelector('.log-view').clientWidth)([...document.querySelectorAll('.log-row')].find(r => r.querySelector('.log-n').textContent === '" + strconv.Itoa(n) + "'))")
+}
+
+// scrolledBy scrolls the output and gives by how many pixels a line that stays in
+// view has moved up.
+func (p *page) scrolledBy(pixels int) int {
+	p.t.Helper()
+	return browser.Eval[int](p.Tab, `(async (by) => {
+		const frames = async (n) => { while (n--) await new Promise(requestAnimationFrame); };
+		const view = document.querySelector('.log-view');
+		await frames(20); // until lines that are fetched have come
+		const place = view.getBoundingClientRect().top + view.clientHeight * (by > 0 ? 0.9 : 0.1);
+		const row = [...document.querySelectorAll('.log-row')].find((r) => r.getBoundingClientRect().bottom > place);
+		const n = row.querySelector('.log-n').textContent, before = row.getBoundingClientRect().top;
+		view.scrollTop += by;
+		await frames(4);
+		const after = [...document.querySelectorAll('.log-row')].find((r) => r.querySelector('.log-n').textContent === n);
+		return Math.round(before - after.getBoundingClientRect().top);
+	})(`+strconv.Itoa(pixels)+`)`)
+}

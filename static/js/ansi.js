@@ -6,26 +6,34 @@
 // One escape sequence: CSI, OSC (ended by BEL or ST), other strings, two-character.
 const sequence = /\x1b(?:\[([0-9;:?<=>!]*)[ -\/]*([@-~])|\](.*?)(?:\x07|\x1b\\|$)|[PX^_].*?(?:\x1b\\|$)|[ -\/]*[0-~]|$)|\x9b[0-9;:?]*[ -\/]*[@-~]/gs;
 
-// What stays of a line on which the cursor went back to the start.
+// Where begins what stays of a line on which the cursor went back to the start.
 function afterReturn(text) {
   const end = text.endsWith("\r") ? text.length - 1 : text.length;
-  const at = text.lastIndexOf("\r", end - 1);
-  return text.slice(at + 1, end);
+  return [text.lastIndexOf("\r", end - 1) + 1, end];
 }
 
 const visible = (text) => text.replace(/[\x00-\x08\x0b-\x1f\x7f]/g, (c) => (c === "\x7f" ? "\u2421" : String.fromCharCode(0x2400 + c.charCodeAt(0))));
+const plain = (text) => !/[\x1b\x9b]/.test(text);
 
-// parse gives the pieces of a line: {text, style, link}.
-export function parse(line) {
+// carry gives the style in which a terminal goes on after a text.
+export function carry(text, style) {
+  if (plain(text)) return style;
+  for (const match of text.matchAll(sequence)) if (match[2] === "m") style = sgr(style, match[1]);
+  return style;
+}
+
+// parse gives the pieces of a line that begins in a style: {text, style, link}.
+export function parse(line, style = {}) {
+  const [from, to] = afterReturn(line);
+  style = carry(line.slice(0, from), style);
+  line = line.slice(from, to);
   const pieces = [];
-  let style = {};
   let link = null;
   let at = 0;
   const push = (text) => {
     if (text) pieces.push({ text: visible(text), style, link });
   };
-  line = afterReturn(line);
-  if (!/[\x1b\x9b]/.test(line)) {
+  if (plain(line)) {
     push(line);
     return pieces;
   }
@@ -94,9 +102,9 @@ function extended(codes) {
   return [`rgb(${step(Math.floor(cube / 36))} ${step(Math.floor(cube / 6) % 6)} ${step(cube % 6)})`, 2];
 }
 
-// draw puts a line's pieces into an element.
-export function draw(element, line) {
-  element.replaceChildren(...parse(line).map(node));
+// draw puts the pieces of a line that begins in a style into an element.
+export function draw(element, line, style) {
+  element.replaceChildren(...parse(line, style).map(node));
 }
 
 const colour = (c) => (typeof c === "number" ? `var(--ansi-${c})` : c);

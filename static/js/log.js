@@ -2,7 +2,8 @@
 //
 // Only the rows in view are elements. logstore.js has the lines, logscroll.js
 // the place, logfind.js the search, ansi.js the colours; this file draws, and
-// answers the person.
+// answers the person. Long lines are wrapped if the person wants it: then the
+// heights of lines are learned as they are drawn.
 import { draw } from "./ansi.js";
 import { LogFind } from "./logfind.js";
 import { LogScroll } from "./logscroll.js";
@@ -10,6 +11,7 @@ import { LogStore } from "./logstore.js";
 import { say } from "./live.js";
 
 const rowHeight = 20;
+const character = 7.5; // width of one, for a first guess
 const times = ["clock", "since start", "off"];
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3 });
 
@@ -58,11 +60,13 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.marked = this.#hash();
     this.following = !this.marked;
     this.shown = []; // [{n, element, line}] in the order of the page
+    this.columns = 100; // characters in a wrapped row, about
     this.#build();
     this.store = new LogStore(this.getAttribute("execution"), () => this.#soon());
-    this.scroll = new LogScroll(this.view, this.space, rowHeight);
+    this.heights = new Map(); // of wrapped lines that were drawn: number → pixels
+    this.scroll = new LogScroll(this.view, this.space, rowHeight, (n) => this.#height(n));
     this.find = new LogFind(this);
-    this.resized = new ResizeObserver(() => this.#soon());
+    this.resized = new ResizeObserver(() => this.#relaid());
     this.resized.observe(this.view);
     this.hashed = () => {
       this.marked = this.#hash();
@@ -94,9 +98,10 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.findField = make("input", { type: "search", placeholder: "Find in output", spellcheck: false, autocomplete: "off", "aria-label": "Find in output" });
     this.findCount = make("span", { className: "log-count", role: "status" });
     this.followButton = make("button", { type: "button", className: "btn small plain", textContent: "Follow", onclick: () => this.#follow(!this.following) });
-    this.timesButton = make("button", { type: "button", className: "btn small plain", onclick: () => this.#nextTimes() });
+    this.wrapButton = make("button", { type: "button", className: "btn small plain", textContent: "Wrap", title: "Wrap long lines (W)", "aria-keyshortcuts": "w", onclick: () => this.#wrap(!this.wrapped) });
+    this.timesButton = make("button", { type: "button", className: "btn small plain", textContent: "Times", onclick: () => this.#nextTimes() });
     const download = make("a", { href: `/api/v1/executions/${this.getAttribute("execution")}/output?download=1`, className: "btn small plain", textContent: "Download", download: "" });
-    const bar = make("div", { className: "log-bar" }, this.findField, this.findCount, this.followButton, this.timesButton, download);
+    const bar = make("div", { className: "log-bar" }, this.findField, this.findCount, this.followButton, this.wrapButton, this.timesButton, download);
     this.rows = make("div", { className: "log-rows" });
     this.space = make("div", { className: "log-space" }, this.rows);
     this.view = make("div", { className: "log-view", tabIndex: 0, role: "region", "aria-label": "Output" }, this.space);
@@ -107,6 +112,8 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.view.onclick = (event) => this.#clicked(event);
     this.onkeydown = (event) => this.#key(event);
     this.#showTimes();
+    this.wrapped = localStorage.getItem("log-wrap") === "on";
+    this.#showWrap();
   }
 
   // soon draws once in the next frame, however often it is called.
@@ -124,16 +131,56 @@ customElements.define("cronium-log", class extends HTMLElement {
 
   #draw() {
     const { store, scroll, view } = this;
-    scroll.resize(store.rows);
+    scroll.resize(store.rows, this.usual);
     if (this.following) scroll.toEnd();
-    const first = Math.max(0, Math.floor(scroll.top / rowHeight));
-    const last = Math.min(store.rows, first + Math.ceil(view.clientHeight / rowHeight) + 1);
-    this.#keep(first, last);
-    for (const row of this.shown) this.#drawRow(row);
-    this.rows.style.transform = `translateY(${first * rowHeight - scroll.top}px)`;
+    let top;
+    // Heights that turn out to be others move the place, so look again.
+    for (let tries = 0; tries < 4; tries++) {
+      const { n: first, into } = scroll.at;
+      let last = first;
+      for (let y = -into; last < store.rows && y < view.clientHeight; last++) y += this.#height(last);
+      this.#keep(first, last);
+      for (const row of this.shown) this.#drawRow(row);
+      top = -into;
+      if (!this.wrapped || !this.#measure()) break;
+      scroll.settle();
+    }
+    if (this.following) scroll.bar();
+    this.rows.style.transform = `translateY(${top}px)`;
     this.rows.style.setProperty("--digits", `${String(store.rows).length}ch`);
     this.find.highlight();
     this.#foot();
+  }
+
+  // height is that of a line: as it was drawn, else as its text lets guess.
+  #height(n) {
+    if (!this.wrapped) return rowHeight;
+    return this.heights.get(n) ?? rowHeight * Math.max(1, Math.ceil((this.store.known(n)?.text.length ?? 0) / this.columns));
+  }
+
+  // measure learns the heights of the rows in view, and tells whether one is
+  // another than was known.
+  #measure() {
+    let other = false;
+    for (const row of this.shown) {
+      const height = row.element.offsetHeight;
+      other ||= height !== this.#height(row.n);
+      if (row.line) this.heights.set(row.n, height);
+    }
+    if (this.heights.size > 20000) this.heights.clear();
+    const [row] = this.shown;
+    if (row) this.columns = Math.max(10, Math.floor(row.text.clientWidth / character));
+    let sum = 0;
+    for (const height of this.heights.values()) sum += height;
+    if (sum > 0) this.usual = sum / this.heights.size;
+    return other;
+  }
+
+  // relaid forgets heights: the width, or what stands beside the lines, is
+  // another.
+  #relaid() {
+    this.heights?.clear();
+    this.#soon();
   }
 
   // keep has one element for each line from first to before last, moving those
@@ -180,7 +227,7 @@ customElements.define("cronium-log", class extends HTMLElement {
     line.changed = false;
     row.element.classList.toggle("is-stderr", line.stream === "stderr");
     row.time.textContent = this.#time(line.at_ms);
-    draw(row.text, line.text);
+    draw(row.text, line.text, this.store.style(row.n));
     if (line.stream === "stderr") row.text.prepend(make("span", { className: "sr", textContent: "stderr: " }));
     if (line.cut) row.text.append(make("em", { textContent: ` … ${size(line.cut)} more in the download` }));
   }
@@ -208,7 +255,7 @@ customElements.define("cronium-log", class extends HTMLElement {
     if (by < 0) this.#follow(false);
     else if (by > 0 && this.scroll.atEnd && this.store.state !== "ended") this.#follow(true);
     clearTimeout(this.settle);
-    this.settle = setTimeout(() => this.following || this.scroll.to(this.scroll.top), 200);
+    this.settle = setTimeout(() => this.following || this.scroll.rest(), 200);
     this.#soon();
   }
 
@@ -227,9 +274,25 @@ customElements.define("cronium-log", class extends HTMLElement {
   // goto shows a line (from 0) in the upper third.
   goto(n) {
     this.#follow(false);
-    this.scroll.resize(Math.max(this.store.rows, n + 1));
-    this.scroll.to(n * rowHeight - this.view.clientHeight / 3);
+    this.scroll.resize(Math.max(this.store.rows, n + 1), this.usual);
+    this.scroll.toLine(n, Math.floor(this.view.clientHeight / 3));
     this.#soon();
+  }
+
+  #wrap(on) {
+    const { n, into } = this.scroll.at;
+    this.wrapped = on;
+    localStorage.setItem("log-wrap", on ? "on" : "off");
+    this.#showWrap();
+    this.scroll.resize(this.store.rows, this.usual);
+    if (!this.following) this.scroll.toLine(n, into > 0 && !on ? 0 : -into);
+    this.#relaid();
+  }
+
+  #showWrap() {
+    this.wrapButton.setAttribute("aria-pressed", this.wrapped);
+    this.view.classList.toggle("is-wrapped", this.wrapped);
+    if (!this.wrapped) this.usual = rowHeight;
   }
 
   #hash() {
@@ -256,12 +319,14 @@ customElements.define("cronium-log", class extends HTMLElement {
     this.mode = times[(times.indexOf(this.mode) + 1) % times.length];
     localStorage.setItem("log-times", this.mode);
     this.#showTimes();
+    this.#relaid();
     this.#redraw();
   }
 
   #showTimes() {
     if (!times.includes(this.mode)) this.mode = times[0];
-    this.timesButton.textContent = `Times: ${this.mode}`;
+    this.timesButton.title = `Times: ${this.mode}`;
+    this.timesButton.setAttribute("aria-label", this.timesButton.title);
     this.rows.classList.toggle("no-times", this.mode === "off");
   }
 
@@ -270,6 +335,8 @@ customElements.define("cronium-log", class extends HTMLElement {
     if ((event.ctrlKey || event.metaKey) && event.key === "f" || inView && event.key === "/") {
       event.preventDefault();
       this.findField.select();
+    } else if (inView && event.key === "w" && !event.ctrlKey && !event.metaKey && !event.altKey) {
+      this.#wrap(!this.wrapped);
     } else if (inView && event.key === "End") {
       event.preventDefault();
       if (this.store.state !== "ended") this.#follow(true);

@@ -5,6 +5,11 @@
 // A page knows up to which offset of the output it was read. A message of the
 // stream is added to it only if it begins there or later: what is in both is
 // not doubled, and a page that a message straddles is read again.
+//
+// A colour that is switched on and not off goes on in the lines below, as in a
+// terminal. A page knows it from the page above it, so that one is read as well;
+// further up is not looked.
+import { carry } from "./ansi.js";
 import { follow, leave } from "./stream.js";
 
 const pageLines = 500;
@@ -16,7 +21,7 @@ export class LogStore {
   bytes = 0;
   dropped = 0;
   state = "loading"; // loading, live, stale, ended
-  #pages = new Map(); // number → {lines, used, loading, upTo, skipped, notBefore}
+  #pages = new Map(); // number → {lines, styles, used, loading, upTo, skipped, notBefore}
   #position = null; // {offset, line}: where the stream goes on
   #following = null; // what was given to the stream
   #retry;
@@ -52,6 +57,11 @@ export class LogStore {
     leave(this.#following);
   }
 
+  // known gives a line if it is here.
+  known(n) {
+    return this.#pages.get(Math.floor(n / pageLines))?.lines[n % pageLines];
+  }
+
   // line gives a line if it is here, and asks for it if not.
   line(n) {
     const number = Math.floor(n / pageLines);
@@ -62,8 +72,26 @@ export class LogStore {
     return line;
   }
 
+  // style is the style in which a line begins; see ansi.js.
+  style(n) {
+    const number = Math.floor(n / pageLines);
+    const page = this.#pages.get(number);
+    if (!page) return {};
+    const before = this.#pages.get(number - 1);
+    if (before) before.used = performance.now();
+    else if (number > 0) this.#load(number - 1);
+    const { styles, lines } = page;
+    if (styles.length === 0) styles.push(before?.lines.length === pageLines ? this.#styleAfter(before) : {});
+    while (styles.length <= n % pageLines) styles.push(carry(lines[styles.length - 1]?.text ?? "", styles.at(-1)));
+    return styles[n % pageLines];
+  }
+
+  #styleAfter({ lines, styles }) {
+    return lines.slice(Math.max(0, styles.length - 1)).reduce((style, line) => carry(line?.text ?? "", style), styles.at(-1) ?? {});
+  }
+
   async #load(number) {
-    const page = { lines: this.#pages.get(number)?.lines ?? [], used: performance.now(), loading: true, upTo: 0, skipped: false };
+    const page = { lines: this.#pages.get(number)?.lines ?? [], styles: [], used: performance.now(), loading: true, upTo: 0, skipped: false };
     this.#pages.set(number, page);
     this.#forget();
     try {
@@ -78,6 +106,8 @@ export class LogStore {
         from = answer.next_line;
       } while (from < end && from < answer.total_lines);
       page.lines = lines;
+      page.styles = [];
+      this.#restyle(number + 1);
       page.upTo = answer.bytes;
       page.notBefore = performance.now() + 1000;
       this.rows = Math.max(this.rows, answer.total_lines, number * pageLines + lines.length);
@@ -91,6 +121,15 @@ export class LogStore {
       page.loading = false;
       if (page.skipped && this.#pages.get(number) === page && this.#position?.offset > page.upTo) this.#pages.delete(number);
       if (!this.#closed) this.changed();
+    }
+  }
+
+  // restyle has the lines of the pages from one on drawn again: that above has
+  // come.
+  #restyle(number) {
+    for (let page; (page = this.#pages.get(number)); number++) {
+      page.styles = [];
+      for (const line of page.lines) if (line) line.changed = true;
     }
   }
 
@@ -177,6 +216,7 @@ export class LogStore {
       line.text = whole.slice(0, maxText);
       line.cut = (line.cut ?? 0) + Math.max(0, whole.length - maxText);
       line.changed = true;
+      page.styles.length = Math.min(page.styles.length, at + 1);
     } else if (page.lines.length === at) {
       page.lines.push({ n, at_ms: record.at_ms, stream: record.stream, text: text.slice(0, maxText), cut: Math.max(0, text.length - maxText) });
     }
@@ -188,7 +228,7 @@ export class LogStore {
     const number = Math.floor(n / pageLines);
     let page = this.#pages.get(number);
     if (!page && n % pageLines === 0) {
-      page = { lines: [], used: performance.now(), loading: false, upTo: 0, skipped: false };
+      page = { lines: [], styles: [], used: performance.now(), loading: false, upTo: 0, skipped: false };
       this.#pages.set(number, page);
       this.#forget();
     }
