@@ -81,7 +81,7 @@ func (m *databaseMetrics) Collect(ch chan<- prometheus.Metric) {
 	if m.Engine != nil {
 		status := m.Engine.Status()
 		gauge(m.slots, float64(status.MaxRuns))
-		gauge(m.running, float64(status.Running))
+		gauge(m.running, float64(status.Running+status.RunningRemote))
 	}
 	for name, pool := range map[string]*pgxpool.Pool{"web": m.Store.Pool(), "worker": m.Store.WorkerPool()} {
 		stat := pool.Stat()

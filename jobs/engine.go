@@ -152,16 +152,25 @@ func (e *Engine) Stop(ctx context.Context) error {
 
 // Status is what the Settings page and the metrics show of this process.
 type Status struct {
-	ProcessID cronium.ID
-	MaxRuns   int
-	Running   int
+	ProcessID     cronium.ID
+	MaxRuns       int
+	Running       int // on this machine
+	RunningRemote int // on servers, and those that are being reached
 }
 
 // Status tells how busy this process is.
 func (e *Engine) Status() Status {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return Status{ProcessID: e.id, MaxRuns: e.MaxRuns, Running: len(e.runs)}
+	status := Status{ProcessID: e.id, MaxRuns: e.MaxRuns}
+	for _, r := range e.runs {
+		if r.execution.ServerID == nil {
+			status.Running++
+		} else {
+			status.RunningRemote++
+		}
+	}
+	return status
 }
 
 // add registers a run before its claim is stored, so that no sweep takes it for

@@ -286,6 +286,6 @@ func TestACrowdOfServersTakesNoSlotOfContainers(t *testing.T) {
 				return false
 			}
 		}
-		return len(targets) == 6 && p.Status().Running == 0
+		return len(targets) == 6 && p.Status().RunningRemote == 0
 	})
 }
