@@ -27,6 +27,7 @@ func (h *Handlers) eventRoutes() []Route {
 		{Method: http.MethodPost, Pattern: "/events/{id}/status", Permission: cronium.PermissionWrite, Kind: KindPage, Handle: h.setStatus},
 		{Method: http.MethodPost, Pattern: "/events/{id}/duplicate", Permission: cronium.PermissionWrite, Kind: KindPage, Handle: h.duplicateEvent},
 		{Method: http.MethodPost, Pattern: "/events/{id}/delete", Permission: cronium.PermissionWrite, Kind: KindPage, Handle: h.deleteEvent},
+		{Method: http.MethodGet, Pattern: "/servers/match", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.matchServers},
 		{Method: http.MethodGet, Pattern: "/events/{id}/history", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.historyPage},
 		{Method: http.MethodGet, Pattern: "/events/{id}/runs", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.eventRunsPage},
 		{Method: http.MethodGet, Pattern: "/events/{id}/versions/{n}", Permission: cronium.PermissionRead, Kind: KindPage, Handle: h.versionPage},
@@ -81,8 +82,11 @@ func (h *Handlers) editor(r *http.Request, tab string) (views.Event, error) {
 	if h.Containers != nil {
 		page.RuntimeImage = h.Containers.Status(r.Context()).Image
 	}
+	if err := h.choices(r, &page); err != nil {
+		return page, err
+	}
 	page.Frame, err = h.eventFrame(r, &head.Event)
-	page.Modules = []string{"js/tabs.js", "js/dialog.js", "js/draft.js", "js/rows.js", "js/help.js", "js/editor.js", "js/log.js"}
+	page.Modules = []string{"js/tabs.js", "js/choose.js", "js/dialog.js", "js/draft.js", "js/rows.js", "js/help.js", "js/editor.js", "js/log.js"}
 	page.Styles = []string{"vendor/ace/css/ace.css", "vendor/ace/css/theme/github_light_default.css", "vendor/ace/css/theme/github_dark.css"}
 	return page, err
 }
@@ -114,6 +118,9 @@ func (h *Handlers) saveEvent(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		page.Form, page.Problems, page.Message = form, merged(unread, problems), message
+		if err := h.choices(r, &page); err != nil {
+			return err
+		}
 		if len(page.Problems) > 0 {
 			page.Message, page.Tab = "", views.TabOf(page.Problems[0].Field)
 		}

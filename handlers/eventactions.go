@@ -129,6 +129,9 @@ func (h *Handlers) testRun(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		page.Form, page.Problems, page.Message = form, problems, message
+		if err := h.choices(r, &page); err != nil {
+			return err
+		}
 		if isFragment(r) {
 			return h.render(w, r, status, page.TestRefused())
 		}

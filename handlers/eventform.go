@@ -57,6 +57,7 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 	if form.Entry >= 0 && form.Entry < len(form.Files) {
 		content.Entry = form.Files[form.Entry].Name
 	}
+	form.On, content.On = fleetForm(v, form.Target, read)
 	return form, content, problems
 }
 

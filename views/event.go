@@ -33,7 +33,10 @@ type Event struct {
 	ProcessTarget  bool // the target "process" may be chosen
 	FullNetwork    bool // the network "full" may be chosen
 	RuntimeImage   string
-	DependencyNote bool // requirements.txt or package.json is there and is not installed yet
+	Servers        []ServerChoice // those that may be chosen
+	Matches        Matches        // of the form's selector
+	Matching       int            // servers that the current version's selector chooses
+	DependencyNote bool           // requirements.txt or package.json is there and is not installed yet
 }
 
 type eventTab struct {
@@ -68,7 +71,7 @@ func (p Event) problemIn(tab string) bool {
 // TabOf is the tab on which a field of the editor's form is.
 func TabOf(field string) string {
 	for _, prefix := range []struct{ prefix, tab string }{
-		{"input", "input"}, {"environment", "input"}, {"target", "where"}, {"image", "where"}, {"network", "where"},
+		{"input", "input"}, {"environment", "input"}, {"target", "where"}, {"image", "where"}, {"network", "where"}, {"on", "where"},
 		{"limits", "limits"}, {"retry", "limits"}, {"priority", "limits"}, {"concurrency", "limits"},
 		{"name", "settings"}, {"description", "settings"},
 	} {
@@ -85,7 +88,7 @@ func (p Event) targets() []components.Option {
 		options = append(options, components.Option{Value: "process", Label: "Process", Disabled: !p.ProcessTarget,
 			Help: "A plain process of this machine, without isolation or limits; for development only"})
 	}
-	return options
+	return append(options, components.Option{Value: string(cronium.TargetServers), Label: "Servers", Help: "On machines of your own, over SSH or by an installed agent: one, or many in one run"})
 }
 
 func (p Event) networks() []components.Option {

@@ -21,6 +21,7 @@ type EventForm struct {
 	Input             string
 	InputSchema       string
 	Target            cronium.TargetKind
+	On                FleetForm
 	Image             string
 	Network           cronium.Network
 	Timeout           string // "5 min", "90 s", "300"
@@ -45,7 +46,7 @@ func FormOf(e *cronium.Event, c *cronium.Content) EventForm {
 		Name: e.Name, Description: e.Description, Base: e.Version,
 		Files: c.Files, Environment: c.Environment,
 		Input: components.JSONText(c.Input), InputSchema: components.JSONText(c.InputSchema),
-		Target: c.Target, Image: c.Image, Network: c.Network,
+		Target: c.Target, On: fleetFormOf(c.On), Image: c.Image, Network: c.Network,
 		Timeout: components.Span(c.Limits.Timeout()), Memory: strconv.Itoa(c.Limits.MemoryMiB),
 		CPUs: float(c.Limits.CPUs), Processes: strconv.Itoa(c.Limits.Processes),
 		Disk: strconv.Itoa(c.Limits.DiskMiB), Output: strconv.Itoa(c.Limits.OutputMiB),
@@ -72,8 +73,27 @@ func span(seconds float64) string {
 	return components.Span(time.Duration(seconds * float64(time.Second)))
 }
 
-// Summary says in plain words how and where a content runs.
-func Summary(c *cronium.Content) []string {
+// Summary says in plain words how and where a content runs. matching is how many
+// servers its selector chooses now; below zero: not known.
+func Summary(c *cronium.Content, matching int) []string {
+	var list []string
+	if c.Target == cronium.TargetServers && c.On != nil {
+		list = append(fleetWords(c.On, matching), "It is stopped after "+components.Span(c.Limits.Timeout())+" on each.")
+	} else {
+		list = placeWords(c)
+	}
+	list = append(list, retryWords(c.Retry))
+	if c.Concurrency > 0 {
+		list = append(list, "At most "+components.Count(c.Concurrency, "run", "runs")+" at once; others wait.")
+	}
+	if c.Priority != cronium.PriorityNormal {
+		list = append(list, "Its priority is "+string(c.Priority)+".")
+	}
+	return list
+}
+
+// placeWords say how something runs on this machine.
+func placeWords(c *cronium.Content) []string {
 	where := "Runs in a fresh container from the runtime image."
 	if c.Image != "" {
 		where = "Runs in a fresh container from " + c.Image + "."
@@ -87,14 +107,7 @@ func Summary(c *cronium.Content) []string {
 		cronium.NetworkFull:     "It reaches everything that this machine reaches.",
 	}[c.Network]
 	limits := "It gets " + components.Cores(c.Limits.CPUs) + " and " + components.Number(c.Limits.MemoryMiB) + " MiB, and is stopped after " + components.Span(c.Limits.Timeout()) + "."
-	list := []string{where, network, limits, retryWords(c.Retry)}
-	if c.Concurrency > 0 {
-		list = append(list, "At most "+components.Count(c.Concurrency, "run", "runs")+" at once; others wait.")
-	}
-	if c.Priority != cronium.PriorityNormal {
-		list = append(list, "Its priority is "+string(c.Priority)+".")
-	}
-	return list
+	return []string{where, network, limits}
 }
 
 func retryWords(r cronium.Retry) string {

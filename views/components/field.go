@@ -49,7 +49,8 @@ func FieldName(field string) string {
 		"limits.output_mib": "Output", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
 		"retry.factor": "Factor of the waits", "retry.max_seconds": "Longest wait", "input_schema": "Schema", "current_password": "Current password",
 		"new_password": "New password", "email": "E-mail", "code": "First-run code", "link_code": "Code",
-		"jumps": "Jump hosts",
+		"jumps": "Jump hosts", "on.servers": "Servers", "on.parallel": "Servers at a time", "on.pause_seconds": "Pause between batches", "on.max_failures": "How many may fail",
+		"on.offline_seconds": "Wait for", "on.run_as": "Run as the user", "on": "On which servers",
 	}[field]; known {
 		return label
 	}
