@@ -30,7 +30,7 @@ const (
 
 // ListFiles implements the service: a folder as the agent's user sees it.
 func (a *Agent) ListFiles(_ context.Context, r *agentproto.ListFilesRequest) (*agentproto.ListFilesResponse, error) {
-	path, err := a.granted(r.GetGrant(), manifest.ActionFilesRead, r.GetPath())
+	path, err := a.granted(r.GetGrant(), manifest.ActionFilesRead, string(r.GetPath()))
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func (a *Agent) ListFiles(_ context.Context, r *agentproto.ListFilesRequest) (*a
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fileError("list", path, err)
 	}
-	list := &agentproto.ListFilesResponse{Path: path, Truncated: len(entries) > mostFiles}
+	list := &agentproto.ListFilesResponse{Path: []byte(path), Truncated: len(entries) > mostFiles}
 	owners := map[uint32]string{}
 	for _, entry := range entries[:min(len(entries), mostFiles)] {
 		info, err := entry.Info()
@@ -58,7 +58,7 @@ func (a *Agent) ListFiles(_ context.Context, r *agentproto.ListFilesRequest) (*a
 // describe is one file; owners remembers the names of users.
 func describe(info fs.FileInfo, path string, owners map[uint32]string) *agentproto.FileInfo {
 	f := &agentproto.FileInfo{
-		Name: info.Name(), Size: info.Size(), Mode: uint32(info.Mode()), ModifiedUnixMs: info.ModTime().UnixMilli(),
+		Name: []byte(info.Name()), Size: info.Size(), Mode: uint32(info.Mode()), ModifiedUnixMs: info.ModTime().UnixMilli(),
 	}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
 		name, known := owners[stat.Uid]
@@ -72,7 +72,8 @@ func describe(info fs.FileInfo, path string, owners map[uint32]string) *agentpro
 		f.Owner = name
 	}
 	if info.Mode()&fs.ModeSymlink != 0 {
-		f.Link, _ = os.Readlink(path) // removed meanwhile: it points nowhere
+		to, _ := os.Readlink(path) // removed meanwhile: it points nowhere
+		f.Link = []byte(to)
 	}
 	return f
 }
@@ -80,7 +81,7 @@ func describe(info fs.FileInfo, path string, owners map[uint32]string) *agentpro
 // ReadFile implements the service. Only regular files are read: a pipe or a
 // device may never end.
 func (a *Agent) ReadFile(r *agentproto.ReadFileRequest, stream grpc.ServerStreamingServer[agentproto.FilePart]) error {
-	path, err := a.granted(r.GetGrant(), manifest.ActionFilesRead, r.GetPath())
+	path, err := a.granted(r.GetGrant(), manifest.ActionFilesRead, string(r.GetPath()))
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (a *Agent) WriteFile(stream grpc.ClientStreamingServer[agentproto.WriteFile
 		return err
 	}
 	open := first.GetOpen()
-	path, err := a.granted(open.GetGrant(), manifest.ActionFilesWrite, open.GetPath())
+	path, err := a.granted(open.GetGrant(), manifest.ActionFilesWrite, string(open.GetPath()))
 	if err != nil {
 		return err
 	}
@@ -153,7 +154,7 @@ func (a *Agent) WriteFile(stream grpc.ClientStreamingServer[agentproto.WriteFile
 	if err := writeWhole(stream, path, open.GetSize(), mode, open.GetReplace()); err != nil {
 		return err
 	}
-	return stream.SendAndClose(&agentproto.WriteFileResponse{Path: path})
+	return stream.SendAndClose(&agentproto.WriteFileResponse{Path: []byte(path)})
 }
 
 // writeWhole writes beside the file and then puts it in its place.

@@ -23,7 +23,7 @@ import (
 func (m *machine) upload(open *agentproto.WriteFileOpen, data []byte) error {
 	m.t.Helper()
 	if open.Grant == nil {
-		open.Grant = m.grant(manifest.ActionFilesWrite, open.Path)
+		open.Grant = m.grant(manifest.ActionFilesWrite, string(open.Path))
 	}
 	stream, err := m.client().WriteFile(m.t.Context())
 	if err != nil {
@@ -40,7 +40,7 @@ func (m *machine) upload(open *agentproto.WriteFileOpen, data []byte) error {
 func (m *machine) download(path string, from int64) ([]byte, *agentproto.FileInfo, error) {
 	m.t.Helper()
 	stream, err := m.client().ReadFile(m.t.Context(), &agentproto.ReadFileRequest{
-		Grant: m.grant(manifest.ActionFilesRead, path), Path: path, From: from,
+		Grant: m.grant(manifest.ActionFilesRead, path), Path: []byte(path), From: from,
 	})
 	if err != nil {
 		m.t.Fatal(err)
@@ -66,10 +66,10 @@ func TestFilesComeAndGoWhole(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	dir := t.TempDir()
-	path := filepath.Join(dir, "Jahresbericht – 2026 (1).bin")
+	path := filepath.Join(dir, "Jahresbericht – 2026 (1) \xff\n.bin") // a name is bytes
 	data := make([]byte, 1<<20+17)
 	rand.Read(data)
-	if err := m.upload(&agentproto.WriteFileOpen{Path: path, Size: int64(len(data)), Mode: 0o640}, data); err != nil {
+	if err := m.upload(&agentproto.WriteFileOpen{Path: []byte(path), Size: int64(len(data)), Mode: 0o640}, data); err != nil {
 		t.Fatal(err)
 	}
 	got, info, err := m.download(path, 0)
@@ -79,20 +79,20 @@ func TestFilesComeAndGoWhole(t *testing.T) {
 	if got, _, err := m.download(path, 1<<20); err != nil || !bytes.Equal(got, data[1<<20:]) {
 		t.Errorf("the rest has %d bytes, %v", len(got), err)
 	}
-	list, err := m.client().ListFiles(t.Context(), &agentproto.ListFilesRequest{Grant: m.grant(manifest.ActionFilesRead, dir), Path: dir})
+	list, err := m.client().ListFiles(t.Context(), &agentproto.ListFilesRequest{Grant: m.grant(manifest.ActionFilesRead, dir), Path: []byte(dir)})
 	if err != nil || len(list.GetFiles()) != 1 || list.GetFiles()[0].GetSize() != int64(len(data)) {
 		t.Errorf("the folder has %v, %v", list, err)
 	}
 
 	// A file that is there is replaced only when that is wanted, and keeps its mode.
-	if err := m.upload(&agentproto.WriteFileOpen{Path: path, Size: 3}, []byte("new")); status.Code(err) != codes.AlreadyExists {
+	if err := m.upload(&agentproto.WriteFileOpen{Path: []byte(path), Size: 3}, []byte("new")); status.Code(err) != codes.AlreadyExists {
 		t.Errorf("writing over a file gives %v", err)
 	}
 	link := filepath.Join(dir, "link")
 	if err := os.Symlink(path, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := m.upload(&agentproto.WriteFileOpen{Path: link, Size: 3, Replace: true}, []byte("new")); err != nil {
+	if err := m.upload(&agentproto.WriteFileOpen{Path: []byte(link), Size: 3, Replace: true}, []byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	stat, err := os.Lstat(path)
@@ -109,7 +109,7 @@ func TestAFileThatIsNotWholeIsNotWritten(t *testing.T) {
 	m := newMachine(t)
 	dir := t.TempDir()
 	for name, size := range map[string]int64{"short": 10, "long": 2} {
-		if err := m.upload(&agentproto.WriteFileOpen{Path: filepath.Join(dir, name), Size: size}, []byte("four")); status.Code(err) != codes.InvalidArgument {
+		if err := m.upload(&agentproto.WriteFileOpen{Path: []byte(filepath.Join(dir, name)), Size: size}, []byte("four")); status.Code(err) != codes.InvalidArgument {
 			t.Errorf("a file too %s gives %v", name, err)
 		}
 	}
@@ -137,7 +137,7 @@ func TestFilesAreRefusedWithTheReason(t *testing.T) {
 		}
 	}
 	stolen := m.grant(manifest.ActionFilesRead, filepath.Join(dir, "a"))
-	err := m.upload(&agentproto.WriteFileOpen{Path: filepath.Join(dir, "a"), Grant: stolen, Size: 1}, []byte("x"))
+	err := m.upload(&agentproto.WriteFileOpen{Path: []byte(filepath.Join(dir, "a")), Grant: stolen, Size: 1}, []byte("x"))
 	if status.Code(err) != codes.PermissionDenied {
 		t.Errorf("a grant to read allows writing: %v", err)
 	}

@@ -65,7 +65,8 @@ func (a *Agent) signedDigest(signed *agentproto.SignedGrant) (string, error) {
 	if err := proto.Unmarshal(signed.GetGrant(), grant); err != nil {
 		return "", fmt.Errorf("%w: %v", manifest.ErrForm, err)
 	}
-	return grant.GetSubject(), manifest.VerifyGrant(a.config.PublicKey, signed, a.config.Target, manifest.ActionUpdate, grant.GetSubject(), time.Now())
+	digest := string(grant.GetSubject())
+	return digest, manifest.VerifyGrant(a.config.PublicKey, signed, a.config.Target, manifest.ActionUpdate, digest, time.Now())
 }
 
 // receiveProgram puts what comes beside the program that it shall take the place

@@ -29,7 +29,7 @@ var ErrGrant = errors.New("the grant is for something else")
 // SignGrant signs that one thing may be done on one target until a time.
 func SignGrant(key ed25519.PrivateKey, target, action, subject string, expires time.Time) (*agentproto.SignedGrant, error) {
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(&agentproto.Grant{
-		Target: target, Action: action, Subject: subject, ExpiresUnixMs: expires.UnixMilli(),
+		Target: target, Action: action, Subject: []byte(subject), ExpiresUnixMs: expires.UnixMilli(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("serialize grant: %w", err)
@@ -51,7 +51,7 @@ func VerifyGrant(public ed25519.PublicKey, signed *agentproto.SignedGrant, targe
 	if g.GetTarget() != target {
 		return fmt.Errorf("%w: it names %q and this is %q", ErrTarget, g.GetTarget(), target)
 	}
-	if g.GetAction() != action || g.GetSubject() != subject {
+	if g.GetAction() != action || string(g.GetSubject()) != subject {
 		return fmt.Errorf("%w: it allows %s of %q, not %s of %q", ErrGrant, g.GetAction(), g.GetSubject(), action, subject)
 	}
 	if expires := time.UnixMilli(g.GetExpiresUnixMs()); !now.Before(expires) {

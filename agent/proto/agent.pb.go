@@ -2164,7 +2164,7 @@ type Grant struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Target        string                 `protobuf:"bytes,1,opt,name=target,proto3" json:"target,omitempty"`   // must equal InfoResponse.target
 	Action        string                 `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`   // "shell", "files.read", "files.write", "update"
-	Subject       string                 `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"` // the session, path or digest that it is for
+	Subject       []byte                 `protobuf:"bytes,3,opt,name=subject,proto3" json:"subject,omitempty"` // the session, path or digest that it is for
 	ExpiresUnixMs int64                  `protobuf:"varint,4,opt,name=expires_unix_ms,json=expiresUnixMs,proto3" json:"expires_unix_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2214,11 +2214,11 @@ func (x *Grant) GetAction() string {
 	return ""
 }
 
-func (x *Grant) GetSubject() string {
+func (x *Grant) GetSubject() []byte {
 	if x != nil {
 		return x.Subject
 	}
-	return ""
+	return nil
 }
 
 func (x *Grant) GetExpiresUnixMs() int64 {
@@ -2968,10 +2968,11 @@ func (x *ShellEnd) GetSignal() int32 {
 	return 0
 }
 
+// Paths and names are bytes: they need not be UTF-8.
 type ListFilesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"` // action "files.read", subject: the path
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`   // absolute; "" = the user's home
+	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`   // absolute; "" = the user's home
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3013,16 +3014,16 @@ func (x *ListFilesRequest) GetGrant() *SignedGrant {
 	return nil
 }
 
-func (x *ListFilesRequest) GetPath() string {
+func (x *ListFilesRequest) GetPath() []byte {
 	if x != nil {
 		return x.Path
 	}
-	return ""
+	return nil
 }
 
 type ListFilesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`   // cleaned, absolute
+	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`   // cleaned, absolute
 	Files         []*FileInfo            `protobuf:"bytes,2,rep,name=files,proto3" json:"files,omitempty"` // at most 5,000, by name
 	Truncated     bool                   `protobuf:"varint,3,opt,name=truncated,proto3" json:"truncated,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -3059,11 +3060,11 @@ func (*ListFilesResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_agent_proto_rawDescGZIP(), []int{40}
 }
 
-func (x *ListFilesResponse) GetPath() string {
+func (x *ListFilesResponse) GetPath() []byte {
 	if x != nil {
 		return x.Path
 	}
-	return ""
+	return nil
 }
 
 func (x *ListFilesResponse) GetFiles() []*FileInfo {
@@ -3082,12 +3083,12 @@ func (x *ListFilesResponse) GetTruncated() bool {
 
 type FileInfo struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
-	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Name           []byte                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Size           int64                  `protobuf:"varint,2,opt,name=size,proto3" json:"size,omitempty"`
 	Mode           uint32                 `protobuf:"varint,3,opt,name=mode,proto3" json:"mode,omitempty"` // as of fs.FileMode
 	ModifiedUnixMs int64                  `protobuf:"varint,4,opt,name=modified_unix_ms,json=modifiedUnixMs,proto3" json:"modified_unix_ms,omitempty"`
 	Owner          string                 `protobuf:"bytes,5,opt,name=owner,proto3" json:"owner,omitempty"`
-	Link           string                 `protobuf:"bytes,6,opt,name=link,proto3" json:"link,omitempty"` // where a symbolic link points
+	Link           []byte                 `protobuf:"bytes,6,opt,name=link,proto3" json:"link,omitempty"` // where a symbolic link points
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -3122,11 +3123,11 @@ func (*FileInfo) Descriptor() ([]byte, []int) {
 	return file_agent_proto_agent_proto_rawDescGZIP(), []int{41}
 }
 
-func (x *FileInfo) GetName() string {
+func (x *FileInfo) GetName() []byte {
 	if x != nil {
 		return x.Name
 	}
-	return ""
+	return nil
 }
 
 func (x *FileInfo) GetSize() int64 {
@@ -3157,17 +3158,17 @@ func (x *FileInfo) GetOwner() string {
 	return ""
 }
 
-func (x *FileInfo) GetLink() string {
+func (x *FileInfo) GetLink() []byte {
 	if x != nil {
 		return x.Link
 	}
-	return ""
+	return nil
 }
 
 type ReadFileRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"` // action "files.read", subject: the path
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
+	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`
 	From          int64                  `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -3210,11 +3211,11 @@ func (x *ReadFileRequest) GetGrant() *SignedGrant {
 	return nil
 }
 
-func (x *ReadFileRequest) GetPath() string {
+func (x *ReadFileRequest) GetPath() []byte {
 	if x != nil {
 		return x.Path
 	}
-	return ""
+	return nil
 }
 
 func (x *ReadFileRequest) GetFrom() int64 {
@@ -3361,7 +3362,7 @@ func (*WriteFileRequest_Data) isWriteFileRequest_Part() {}
 type WriteFileOpen struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Grant         *SignedGrant           `protobuf:"bytes,1,opt,name=grant,proto3" json:"grant,omitempty"`      // action "files.write", subject: the path
-	Path          string                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`        // absolute
+	Path          []byte                 `protobuf:"bytes,2,opt,name=path,proto3" json:"path,omitempty"`        // absolute
 	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`       // exactly so many bytes follow; else nothing is written
 	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`       // 0 = 0644, or that of the file that it replaces
 	Replace       bool                   `protobuf:"varint,5,opt,name=replace,proto3" json:"replace,omitempty"` // false: an existing file is refused
@@ -3406,11 +3407,11 @@ func (x *WriteFileOpen) GetGrant() *SignedGrant {
 	return nil
 }
 
-func (x *WriteFileOpen) GetPath() string {
+func (x *WriteFileOpen) GetPath() []byte {
 	if x != nil {
 		return x.Path
 	}
-	return ""
+	return nil
 }
 
 func (x *WriteFileOpen) GetSize() int64 {
@@ -3436,7 +3437,7 @@ func (x *WriteFileOpen) GetReplace() bool {
 
 type WriteFileResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Path          string                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	Path          []byte                 `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3471,11 +3472,11 @@ func (*WriteFileResponse) Descriptor() ([]byte, []int) {
 	return file_agent_proto_agent_proto_rawDescGZIP(), []int{46}
 }
 
-func (x *WriteFileResponse) GetPath() string {
+func (x *WriteFileResponse) GetPath() []byte {
 	if x != nil {
 		return x.Path
 	}
-	return ""
+	return nil
 }
 
 type RenewKeyRequest struct {
@@ -3902,7 +3903,7 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x05Grant\x12\x16\n" +
 	"\x06target\x18\x01 \x01(\tR\x06target\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12\x18\n" +
-	"\asubject\x18\x03 \x01(\tR\asubject\x12&\n" +
+	"\asubject\x18\x03 \x01(\fR\asubject\x12&\n" +
 	"\x0fexpires_unix_ms\x18\x04 \x01(\x03R\rexpiresUnixMs\"A\n" +
 	"\vSignedGrant\x12\x14\n" +
 	"\x05grant\x18\x01 \x01(\fR\x05grant\x12\x1c\n" +
@@ -3961,21 +3962,21 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x06signal\x18\x02 \x01(\x05R\x06signal\"[\n" +
 	"\x10ListFilesRequest\x123\n" +
 	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\"w\n" +
+	"\x04path\x18\x02 \x01(\fR\x04path\"w\n" +
 	"\x11ListFilesResponse\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\x120\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\x120\n" +
 	"\x05files\x18\x02 \x03(\v2\x1a.cronium.agent.v1.FileInfoR\x05files\x12\x1c\n" +
 	"\ttruncated\x18\x03 \x01(\bR\ttruncated\"\x9a\x01\n" +
 	"\bFileInfo\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\fR\x04name\x12\x12\n" +
 	"\x04size\x18\x02 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04mode\x18\x03 \x01(\rR\x04mode\x12(\n" +
 	"\x10modified_unix_ms\x18\x04 \x01(\x03R\x0emodifiedUnixMs\x12\x14\n" +
 	"\x05owner\x18\x05 \x01(\tR\x05owner\x12\x12\n" +
-	"\x04link\x18\x06 \x01(\tR\x04link\"n\n" +
+	"\x04link\x18\x06 \x01(\fR\x04link\"n\n" +
 	"\x0fReadFileRequest\x123\n" +
 	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\fR\x04path\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x03R\x04from\"N\n" +
 	"\bFilePart\x12.\n" +
 	"\x04info\x18\x01 \x01(\v2\x1a.cronium.agent.v1.FileInfoR\x04info\x12\x12\n" +
@@ -3986,12 +3987,12 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x04part\"\x9a\x01\n" +
 	"\rWriteFileOpen\x123\n" +
 	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
-	"\x04path\x18\x02 \x01(\tR\x04path\x12\x12\n" +
+	"\x04path\x18\x02 \x01(\fR\x04path\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x18\n" +
 	"\areplace\x18\x05 \x01(\bR\areplace\"'\n" +
 	"\x11WriteFileResponse\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"\x11\n" +
+	"\x04path\x18\x01 \x01(\fR\x04path\"\x11\n" +
 	"\x0fRenewKeyRequest\"O\n" +
 	"\x10RenewKeyResponse\x12\x1d\n" +
 	"\n" +

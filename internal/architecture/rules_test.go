@@ -41,10 +41,11 @@ var layers = map[string][]string{
 	"tools":       {"cronium", "secrets"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
 	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
+	"files":       {"cronium", "agent/proto", "agent/manifest", "executor"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
+	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
