@@ -14,7 +14,8 @@ import (
 type apiExecution struct {
 	ID            cronium.ID              `json:"id"`
 	JobID         cronium.ID              `json:"job_id"`
-	Attempt       int                     `json:"attempt" doc:"From 1"`
+	Attempt       int                     `json:"attempt" doc:"From 1; of a job on servers on each of them"`
+	ServerID      *cronium.ID             `json:"server_id,omitempty" doc:"Of a job on servers"`
 	Target        cronium.TargetKind      `json:"target"`
 	Status        cronium.ExecutionStatus `json:"status" enum:"PENDING,RUNNING,SUCCESS,FAILURE,TIMEOUT,CANCELLED,LOST"`
 	ExitCode      *int                    `json:"exit_code,omitempty"`
@@ -38,7 +39,7 @@ type apiExecution struct {
 
 func executionOf(e *cronium.Execution) apiExecution {
 	return apiExecution{
-		ID: e.ID, JobID: e.JobID, Attempt: e.Attempt, Target: e.Target, Status: e.Status, ExitCode: e.ExitCode, Signal: e.Signal,
+		ID: e.ID, JobID: e.JobID, Attempt: e.Attempt, ServerID: e.ServerID, Target: e.Target, Status: e.Status, ExitCode: e.ExitCode, Signal: e.Signal,
 		OutOfMemory: e.OutOfMemory, Error: e.Error, Progress: e.Progress, CreatedAt: e.CreatedAt(), StartedAt: e.StartedAt, FinishedAt: e.FinishedAt,
 		Warm: e.Warm, SetupMS: milliseconds(e.Setup), RunMS: milliseconds(e.Run), CleanupMS: milliseconds(e.Cleanup), CPUMS: milliseconds(e.CPU),
 		PeakMemory: e.PeakMemory, OutputBytes: e.OutputBytes, OutputLines: e.OutputLines, OutputDropped: e.OutputDropped,
