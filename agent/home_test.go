@@ -139,6 +139,7 @@ func listenAs(t *testing.T, user int, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // by then the agent's is there
 	t.Cleanup(func() { l.Close() })
 }
 

@@ -33,7 +33,8 @@ type keeper[T any] struct {
 	has      *kept[T]
 	try      *try // under way
 	failures int
-	next     time.Time // no try before it
+	next     time.Time     // no try before it
+	wake     chan struct{} // ends the wait of the present try; nil: it does not wait
 }
 
 // kept is one that is open.
@@ -144,6 +145,10 @@ func (k *keeper[T]) drop() {
 	defer k.mu.Unlock()
 	k.leave()
 	k.failures, k.next = 0, time.Time{}
+	if k.wake != nil {
+		close(k.wake)
+		k.wake = nil
+	}
 }
 
 // run makes one try, after the wait that earlier ones have earned.
@@ -152,7 +157,7 @@ func (k *keeper[T]) run(t *try) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer close(t.done)
-	k.try = nil
+	k.try, k.wake = nil, nil
 	if t.err = err; err != nil {
 		wait := min(firstBackoff<<min(k.failures, 10), longBackoff)
 		k.next = time.Now().Add(wait/2 + rand.N(wait/2))
@@ -177,13 +182,17 @@ func (k *keeper[T]) rest(one *kept[T]) {
 
 func (k *keeper[T]) attempt() (value T, err error) {
 	k.mu.Lock()
-	wait := time.Until(k.next)
+	wait, wake := time.Until(k.next), make(chan struct{})
+	if wait > 0 {
+		k.wake = wake
+	}
 	k.mu.Unlock()
 	if wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
+		case <-wake:
 		case <-k.ctx.Done():
 			return value, errClosed
 		}
