@@ -24,6 +24,13 @@ func Test(t *testing.T) {
 		t.Run("from the printed address to live output", func(t *testing.T) { firstRun(t, s) })
 		t.Run("a run goes on when the server is killed", func(t *testing.T) { serverKilled(t, s) })
 	})
+	t.Run("Servers", func(t *testing.T) {
+		t.Parallel()
+		s := startPeopled(t, binaries)
+		t.Run("a machine is tried and added over SSH, its key guards it, and its secrets are nowhere", func(t *testing.T) { serverAdded(t, s) })
+		t.Run("an SSH configuration becomes servers", func(t *testing.T) { serversImported(t, s) })
+		t.Run("keys are rotated while the server runs", func(t *testing.T) { keysRotated(t, s) })
+	})
 	t.Run("Pages", func(t *testing.T) {
 		t.Parallel()
 		s := startPeopled(t, binaries)
