@@ -132,6 +132,9 @@ func (h *Handlers) renderServerAgent(w http.ResponseWriter, r *http.Request, mad
 	if page.Keys, err = h.Store.AgentKeys(r.Context(), principal(r).WorkspaceID, id); err != nil {
 		return err
 	}
+	if page.Fault, err = h.Store.AgentUpdate(r.Context(), principal(r).WorkspaceID, id); err != nil {
+		return err
+	}
 	page.Frame, err = h.serversFrame(r, "Agent", serversCrumb(), layout.Crumb{Label: server.Name, URL: "/servers/" + id.String()})
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ CREATE TABLE server_states (
     disk_used     bigint NOT NULL DEFAULT 0,
     uptime_s      bigint NOT NULL DEFAULT 0,
     agent_version text NOT NULL DEFAULT '',
+    update_error  text NOT NULL DEFAULT '', -- why its installed agent was not updated, for a person
     os            text NOT NULL DEFAULT '',
     arch          text NOT NULL DEFAULT '',
     platform      text NOT NULL DEFAULT '',

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,8 @@ func (s *Store) AgentConnected(ctx context.Context, process, server cronium.ID, 
 		_, err := tx.Exec(ctx, `
 			UPDATE server_states SET holder = $2, state = 'ONLINE', error = '', seen_at = now(),
 				since = CASE WHEN state = 'ONLINE' THEN since ELSE now() END,
-				address = $3, os = $4, arch = $5, agent_version = $6
+				address = $3, os = $4, arch = $5, agent_version = $6,
+				update_error = CASE WHEN agent_version = $6 THEN update_error ELSE '' END
 			WHERE server_id = $1`, server, process, address, m.OS, m.Arch, m.Version)
 		if err != nil {
 			return err
@@ -70,4 +72,22 @@ func (s *Store) OfflineAgents(ctx context.Context) ([]cronium.ID, error) {
 	}
 	workspaces, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
 	return workspaces, mapError(err, "look for agents that are gone")
+}
+
+// NoteAgentUpdate notes why an agent was not updated. Its next version clears it.
+func (s *Store) NoteAgentUpdate(ctx context.Context, server cronium.ID, fault string) error {
+	_, err := s.worker.Exec(ctx, `UPDATE server_states SET update_error = $2 WHERE server_id = $1`, server, fault)
+	return mapError(err, "note the update of an agent")
+}
+
+// AgentUpdate is why the agent of a server was not updated, "" if it was or need
+// not be.
+func (s *Store) AgentUpdate(ctx context.Context, workspace, server cronium.ID) (fault string, err error) {
+	err = s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT update_error FROM server_states WHERE workspace_id = $1 AND server_id = $2`, workspace, server).Scan(&fault)
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return fault, mapError(err, "read the update of an agent")
 }

@@ -26,6 +26,7 @@ type ServerAgent struct {
 	layout.Frame
 	Server cronium.Server
 	Keys   []cronium.AgentKey
+	Fault  string        // why the agent was not updated; "" if it was or need not be
 	Made   *JoinCommands // to install its agent anew
 	Now    time.Time
 }

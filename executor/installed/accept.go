@@ -106,7 +106,7 @@ func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.En
 	if err != nil {
 		return err
 	}
-	h := &held{backend: b, conn: conn, link: link, agent: *agent}
+	h := &held{backend: b, conn: conn, link: link, agent: *agent, others: link.Info.GetOthers()}
 	info := link.Info
 	if info.GetTarget() != agent.ServerID.String() {
 		conn.End(tunnel.ReasonRefused, "the key of this agent is another server's than the one it takes itself for")

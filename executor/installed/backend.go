@@ -29,6 +29,8 @@ type Registry interface {
 	AgentsHeld(ctx context.Context, process cronium.ID, servers []cronium.ID) error
 	AgentGone(ctx context.Context, process, server cronium.ID) error
 	OfflineAgents(ctx context.Context) ([]cronium.ID, error)
+	// NoteAgentUpdate notes why an agent was not updated.
+	NoteAgentUpdate(ctx context.Context, server cronium.ID, fault string) error
 	// OpenExecutions tells which of the executions are not final.
 	OpenExecutions(ctx context.Context, ids []cronium.ID) ([]cronium.ID, error)
 }
@@ -47,6 +49,10 @@ type Config struct {
 	Key      ed25519.PrivateKey // of the instance
 	Version  string             // of this process; agents are brought to it
 	Binaries map[string]string  // files of the agent, by architecture as Go names it
+	// UpdateReport is how long a new agent may take to reach the server; 0 means
+	// 2 minutes. UpdateSettle is how long the first must have been well before the
+	// others follow; 0 means 3 minutes.
+	UpdateReport, UpdateSettle time.Duration
 	// Changed is called when a server of the workspace has come or gone.
 	Changed func(workspace cronium.ID)
 	Log     *slog.Logger
@@ -69,12 +75,12 @@ type Backend struct {
 	closed bool
 }
 
-// agent is what is held of one server's agent. An agent that is being replaced
-// by another version of itself has a second connection for the scripts that it
-// still runs.
+// agent is what is held of one server's agent. An agent beside which another
+// version of itself has been started has connections of its own for the scripts
+// that it still runs.
 type agent struct {
-	current  *held
-	draining map[string]*held // by instance
+	current *held
+	beside  map[string]*held // by instance
 }
 
 // New makes a Backend that holds nothing yet.
@@ -85,6 +91,12 @@ func New(config Config) (*Backend, error) {
 	}
 	if config.Changed == nil {
 		config.Changed = func(cronium.ID) {}
+	}
+	if config.UpdateReport == 0 {
+		config.UpdateReport = 2 * time.Minute
+	}
+	if config.UpdateSettle == 0 {
+		config.UpdateSettle = 3 * time.Minute
 	}
 	return &Backend{config: config, tls: inner, crowd: make(chan struct{}, maxCrowd), asking: make(chan struct{}, maxAsking), agents: map[cronium.ID]*agent{}}, nil
 }
@@ -147,7 +159,7 @@ func (a *agent) connections() []*held {
 	if a.current != nil {
 		all = append(all, a.current)
 	}
-	for _, h := range a.draining {
+	for _, h := range a.beside {
 		all = append(all, h)
 	}
 	return all

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,12 +17,14 @@ import (
 
 // held is the connection of one agent.
 type held struct {
-	backend  *Backend
-	agent    cronium.EnrolledAgent
-	conn     *tunnel.Conn
-	link     *executor.Link
-	ended    sync.Once
-	renewing atomic.Bool // its key was asked for
+	backend    *Backend
+	agent      cronium.EnrolledAgent
+	conn       *tunnel.Conn
+	link       *executor.Link
+	others     []string // instances beside it; guarded by Backend.mu
+	ended      sync.Once
+	renewing   atomic.Bool // its key was asked for
+	refreshing atomic.Bool // it is being asked for its others
 }
 
 // errClosing says that this process stops.
@@ -40,21 +43,29 @@ func (b *Backend) put(h *held) (before *held, err error) {
 		a = &agent{}
 		b.agents[h.agent.ServerID] = a
 	}
-	instance := h.link.Info.GetInstance()
-	if h.link.Info.GetDraining() {
-		before = a.draining[instance]
-		if a.draining == nil {
-			a.draining = map[string]*held{}
-		}
-		a.draining[instance] = h
-		if c := a.current; c != nil && c.link.Info.GetInstance() == instance {
-			a.current, before = nil, c
-		}
-		return before, nil
+	if a.beside == nil {
+		a.beside = map[string]*held{}
 	}
-	before, a.current = a.current, h
+	before = a.beside[h.instance()]
+	delete(a.beside, h.instance())
+	if c := a.current; c != nil && c.instance() == h.instance() {
+		a.current, before = nil, c
+	}
+	switch c := a.current; {
+	case h.link.Info.GetDraining() && c != nil:
+		a.beside[h.instance()] = h
+		return before, nil
+	case c != nil && slices.Contains(h.others, c.instance()):
+		a.beside[c.instance()] = c
+	case c != nil:
+		before = c
+	}
+	a.current = h
 	return before, nil
 }
+
+// instance is the agent's.
+func (h *held) instance() string { return h.link.Info.GetInstance() }
 
 // drop takes h out, and tells whether its server is not held any more.
 func (b *Backend) drop(h *held) (last bool) {
@@ -64,18 +75,54 @@ func (b *Backend) drop(h *held) (last bool) {
 	if a == nil {
 		return false
 	}
-	for instance, d := range a.draining {
-		if d == h {
-			delete(a.draining, instance)
+	if a.beside[h.instance()] == h {
+		delete(a.beside, h.instance())
+		return false
+	}
+	if a.current != h {
+		return false // it was replaced
+	}
+	a.current = nil
+	for instance, next := range a.beside {
+		delete(a.beside, instance)
+		a.current = next
+		return false
+	}
+	delete(b.agents, h.agent.ServerID)
+	return true
+}
+
+// refreshOthers asks agents again which others are beside them, where one of
+// those is not connected: what one that is gone ran and has not told is lost.
+func (b *Backend) refreshOthers(ctx context.Context) {
+	b.mu.Lock()
+	var stale []*held
+	for _, a := range b.agents {
+		if a.current != nil && slices.ContainsFunc(a.current.others, func(other string) bool { return a.beside[other] == nil }) {
+			stale = append(stale, a.current)
 		}
 	}
-	if a.current == h {
-		a.current, last = nil, true
+	b.mu.Unlock()
+	for _, h := range stale {
+		if !h.refreshing.Swap(true) {
+			b.task(func() {
+				defer h.refreshing.Store(false)
+				h.refresh(ctx)
+			})
+		}
 	}
-	if a.current == nil && len(a.draining) == 0 {
-		delete(b.agents, h.agent.ServerID)
+}
+
+func (h *held) refresh(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tidyLimit)
+	defer cancel()
+	info, err := h.link.Client().Info(ctx, &proto.InfoRequest{})
+	if err != nil {
+		return // its connection has ended as well, and the next says it
 	}
-	return last
+	h.backend.mu.Lock()
+	defer h.backend.mu.Unlock()
+	h.others = info.GetOthers()
 }
 
 // task runs f beside what goes on. Close waits for it.
@@ -139,7 +186,7 @@ func (h *held) lost() {
 	b.task(func() {
 		h.end()
 		if !last {
-			return // it was replaced, or drained
+			return // it was replaced, or has drained
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), tidyLimit)
 		defer cancel()

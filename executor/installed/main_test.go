@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -46,6 +47,10 @@ type hub struct {
 	registry  installed.Registry // the store, unless a test has executions that are not in it
 	key       ed25519.PrivateKey
 	workspace cronium.ID
+
+	version        string // of its processes
+	binary         string // file of the agent that they give away
+	settle, report time.Duration
 }
 
 func newHub(t testing.TB) *hub {
@@ -82,7 +87,8 @@ func (h *hub) process(t testing.TB, listen string) *process {
 	p := &process{id: cronium.NewID(), wake: make(chan struct{}, 1)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	var err error
-	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Tries: h.store, Process: p.id, Key: h.key, Log: log})
+	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Tries: h.store, Process: p.id, Key: h.key, Log: log,
+		Version: h.version, Binaries: map[string]string{runtime.GOARCH: h.binary}, UpdateSettle: h.settle, UpdateReport: h.report})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,12 +136,13 @@ func (h *hub) code(t testing.TB, change ...func(*cronium.AgentCode)) tunnel.Code
 
 // machine is where an agent is installed.
 type machine struct {
-	t      testing.TB
-	state  string
-	env    []string
-	log    *buffer
-	server cronium.ID // once joined
-	gate   *gate      // that it comes through, if it does
+	t       testing.TB
+	program string // file of its agent
+	state   string
+	env     []string
+	log     *buffer
+	server  cronium.ID // once joined
+	gate    *gate      // that it comes through, if it does
 
 	as   *syscall.Credential // of the agent; nil: of the test
 	cmd  *exec.Cmd
@@ -148,7 +155,7 @@ func newMachine(t testing.TB) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{t: t, state: dir, log: &buffer{}, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}}
+	m := &machine{t: t, program: agentFile, state: dir, log: &buffer{}, env: []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}}
 	t.Cleanup(func() {
 		m.kill()
 		os.RemoveAll(dir)
@@ -162,7 +169,7 @@ func newMachine(t testing.TB) *machine {
 // join runs `cronium-agent join` and gives what it said.
 func (m *machine) join(url, code string, flags ...string) (string, error) {
 	m.t.Helper()
-	cmd := exec.CommandContext(m.t.Context(), agentFile, append([]string{"join", url, "--state", m.state}, flags...)...)
+	cmd := exec.CommandContext(m.t.Context(), m.program, append([]string{"join", url, "--state", m.state}, flags...)...)
 	cmd.Env = append(m.env, "CRONIUM_JOIN_CODE="+code)
 	said, err := cmd.CombinedOutput()
 	return string(said), err
@@ -171,7 +178,7 @@ func (m *machine) join(url, code string, flags ...string) (string, error) {
 // start runs the agent.
 func (m *machine) start() {
 	m.t.Helper()
-	m.cmd = exec.Command(agentFile, "run", "--state", m.state, "--reconnect", "100ms")
+	m.cmd = exec.Command(m.program, "run", "--state", m.state, "--reconnect", "100ms")
 	m.cmd.Env = m.env
 	m.cmd.Stdout, m.cmd.Stderr = m.log, m.log
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: m.as}
@@ -283,5 +290,7 @@ func touch(t testing.TB, m *machine, execution cronium.ID) {
 		t.Fatal(err)
 	}
 }
+
+func isGone(err error) bool { return errors.Is(err, executor.ErrGone) }
 
 func isUnavailable(err error) bool { return errors.Is(err, executor.ErrUnavailable) }

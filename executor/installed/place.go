@@ -81,7 +81,7 @@ func (p *place) find() (*held, error) {
 		}
 	}
 	if a.current == nil || !a.current.link.Alive() || a.current.link.Info.GetInstance() == p.instance ||
-		slices.Contains(a.current.link.Info.GetOthers(), p.instance) {
+		slices.Contains(a.current.others, p.instance) {
 		return nil, notHere("")
 	}
 	return nil, fmt.Errorf("%w: the agent was started anew without what it knew", executor.ErrGone)

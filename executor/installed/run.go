@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cronium.dev/agent/tunnel"
+	"cronium.dev/cronium"
 )
 
 const (
@@ -25,6 +26,7 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 	defer hold.Stop()
 	defer keys.Stop()
 	begun := time.Now()
+	r := &rollout{attempts: map[cronium.ID]*attempt{}, results: make(chan result, 2*atOnce)}
 	for {
 		var err error
 		select {
@@ -33,11 +35,14 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 		case <-wake:
 			err = b.checkKeys(ctx)
 			b.renewKeys(ctx)
+			b.rollOut(ctx, r, time.Now())
 		case <-keys.C:
 			err = b.checkKeys(ctx)
 			b.renewKeys(ctx)
+			b.rollOut(ctx, r, time.Now())
 		case <-hold.C:
 			err = b.keepHeld(ctx, time.Since(begun) > settleIn)
+			b.refreshOthers(ctx)
 		}
 		if err != nil && ctx.Err() == nil {
 			b.config.Log.WarnContext(ctx, "the connections of agents and the database may disagree for a while", "error", err)
