@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +12,8 @@ import (
 
 // thing is what a keeper of these tests keeps.
 type thing struct {
-	number int
-	dead   bool
-	shut   bool
+	number     int
+	dead, shut atomic.Bool
 }
 
 // things opens them, and fails while broken is set.
@@ -42,8 +42,8 @@ func newThings(ctx context.Context) *things {
 			s.opened = append(s.opened, one)
 			return one, nil
 		},
-		shut:  func(one *thing) { one.shut = true },
-		alive: func(one *thing) bool { return !one.dead },
+		shut:  func(one *thing) { one.shut.Store(true) },
+		alive: func(one *thing) bool { return !one.dead.Load() },
 	}
 	return s
 }
@@ -67,12 +67,12 @@ func TestOneIsOpenedForAllWhoAsk(t *testing.T) {
 		}
 		all.Wait()
 		time.Sleep(59 * time.Second)
-		if s.opened[0].shut {
+		if s.opened[0].shut.Load() {
 			t.Error("it was closed before its time")
 		}
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if !s.opened[0].shut {
+		if !s.opened[0].shut.Load() {
 			t.Error("it was not closed though nobody used it")
 		}
 		if _, release, err := s.get(t.Context()); err != nil || len(s.opened) != 2 {
@@ -142,17 +142,17 @@ func TestOneThatDiedIsReplacedAndClosedByItsLastUser(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		first.dead = true
+		first.dead.Store(true)
 		second, releaseSecond, err := s.get(t.Context())
 		if err != nil || second == first {
 			t.Fatalf("got the dead one again, %v", err)
 		}
-		if first.shut {
+		if first.shut.Load() {
 			t.Error("it was closed under its user")
 		}
 		release()
 		synctest.Wait()
-		if !first.shut {
+		if !first.shut.Load() {
 			t.Error("it was not closed by its last user")
 		}
 		releaseSecond()
@@ -171,7 +171,7 @@ func TestTheEndClosesWhatIsUsed(t *testing.T) {
 		}
 		end()
 		s.end()
-		if !one.shut {
+		if !one.shut.Load() {
 			t.Error("it is still open")
 		}
 		release()
