@@ -462,7 +462,7 @@ func (p Version) difference() templ.Component {
 			}
 		}
 		if len(settings) > 0 {
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "<section class=\"panel\" aria-labelledby=\"changed-settings\"><header><h2 id=\"changed-settings\">Settings</h2></header><table><thead><tr><th>Setting</th><th>Version ")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 38, "<section class=\"panel\" aria-labelledby=\"changed-settings\"><header><h2 id=\"changed-settings\">Settings</h2></header><table class=\"even\"><thead><tr><th>Setting</th><th>Version ")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

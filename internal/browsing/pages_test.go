@@ -20,6 +20,7 @@ func everyPage(t *testing.T, s *site) {
 	s.finished(t, good)
 	content := cronium.NewContent(cronium.EventPython)
 	content.Files[0].Content = "print('\\033[31mred\\033[0m ' * 30)\nraise SystemExit(75)\n"
+	content.Environment = []cronium.Variable{{Name: "ENDPOINT", Value: "https://partner.example/a/path/that/is/long/enough/for/any/phone"}}
 	if err := s.Insist(t.Context(), http.MethodPost, "/api/v1/events/"+event.String()+"/versions", nil, map[string]any{"content": content, "base_version": 1, "note": "Fails"}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,9 @@ func (p *page) look(name, path string) {
 	p.theme("dark")
 	p.picture(name + "-dark")
 	p.Size(360, 740)
+	p.open(path)
 	p.fits()
+	p.Wait("[...document.querySelectorAll(':is(.tabs, .output-tabs) [aria-current]')].every(t => t.getBoundingClientRect().right <= innerWidth && t.getBoundingClientRect().left >= 0)")
 	p.Axe()
 	p.theme("light")
 	p.picture(name + "-phone")

@@ -6,4 +6,5 @@ import "./live.js";
 import "./confirm.js";
 import "./copy.js";
 import "./select.js";
+import "./reveal.js";
 import "./palette.js";

@@ -39,7 +39,7 @@ customElements.define("cronium-server-test", class extends HTMLElement {
       const lines = (rest + text).split("\n");
       rest = lines.pop();
       const last = lines.filter(Boolean).pop();
-      if (last) this.steps.innerHTML = JSON.parse(last);
+      if (last) await window.htmx.swap({ text: JSON.parse(last), sourceElement: this.steps, target: this.steps, swap: "innerHTML" });
     }
   }
 
