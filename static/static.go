@@ -28,6 +28,12 @@ var embedded embed.FS
 // StyleSheet is the name of all style sheets in one.
 const StyleSheet = "css/cronium.css"
 
+// The names of the fonts that the style sheet asks for.
+const (
+	TextFont = "vendor/fonts/inter-latin-wght-normal.woff2"
+	CodeFont = "vendor/fonts/jetbrains-mono-latin-400-normal.woff2"
+)
+
 // Files are the front-end files, ready to be served. Its methods may be called
 // concurrently.
 type Files struct {

@@ -141,6 +141,17 @@ func withoutIDs(css string) string {
 	return regexp.MustCompile(`(?m)^[^{}]*\{`).ReplaceAllString(css, "{")
 }
 
+func TestTheFontsThatPagesPreloadAreThoseOfTheStyleSheet(t *testing.T) {
+	t.Parallel()
+	files := files(t)
+	sheet := get(files, files.URL(static.StyleSheet), "").Body.String()
+	for _, font := range []string{static.TextFont, static.CodeFont} {
+		if w := get(files, files.URL(font), ""); w.Code != http.StatusOK || !strings.Contains(sheet, `url("../`+font+`")`) {
+			t.Errorf("%s: %d, or the style sheet does not ask for it", font, w.Code)
+		}
+	}
+}
+
 func TestScriptsReadNoTextAsMarkupOrCode(t *testing.T) {
 	t.Parallel()
 	forbidden := regexp.MustCompile(`\binnerHTML\b|\bouterHTML\b|insertAdjacentHTML|document\.write|\beval\(|new Function|setAttribute\("(on|style)`)
