@@ -154,11 +154,12 @@ func (f Fleet) mayFail() string {
 
 // RollUp is the result of a job whose targets are all final. Skipped ones do not
 // count, and when all were skipped nothing has been done, so it has failed. What
-// a person stopped is CANCELLED if that reached a target before its end.
+// a person stopped is CANCELLED if that reached a target before its end, or
+// could not be told to one.
 func (f Fleet) RollUp(t Tally, cancelled bool) Result {
 	one := f.Strategy == StrategyAny || f.Strategy == StrategyFirst
 	switch {
-	case cancelled && t.Cancelled > 0:
+	case cancelled && t.Cancelled+t.Lost > 0:
 		return ResultCancelled
 	case t.ended() == 0:
 		return ResultFailure

@@ -36,7 +36,8 @@ type run struct {
 	limited   bool                  // its end may let another job of the event run
 	adopted   bool                  // another process, or a claim of unknown outcome, came before
 	server    *cronium.TargetServer // that it runs on; nil for a container
-	digest    digest                // of the output, with server
+	digest    digest                // of the output that is stored, with server
+	hash      []byte                // of the whole, once it has ended
 
 	cancelled context.Context // ends when a cancel shall be carried out
 	stop      func()          // carries it out; may be called by others and again

@@ -78,14 +78,13 @@ func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
 const lastBytes = 16 << 10
 
 // Last keeps output that came with the end, if it is short, for the end: one
-// write instead of two. On servers its hash is part of the end, so it is stored
-// before.
+// write instead of two.
 func (s *sink) Last(ctx context.Context, records []*proto.Output) error {
 	size := 0
 	for _, o := range records {
 		size += len(o.GetData())
 	}
-	if size > lastBytes || s.server != nil {
+	if size > lastBytes {
 		return s.Output(ctx, records)
 	}
 	var dropped int64

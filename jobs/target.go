@@ -208,25 +208,34 @@ const maxHashed = 64 << 20
 // has not seen all of the output it reads it again, unless it is very long:
 // then it is nil, not known.
 func (r *run) outputHash(ctx context.Context) ([]byte, error) {
-	if r.digest.bytes == r.stored.Bytes {
-		return r.digest.sum(), nil
+	if r.hash != nil || r.digest.bytes != r.stored.Bytes && r.stored.Bytes > maxHashed {
+		return r.hash, nil
 	}
-	if r.stored.Bytes > maxHashed {
-		return nil, nil
+	if r.digest.bytes != r.stored.Bytes {
+		if err := r.readDigest(ctx); err != nil {
+			return nil, err
+		}
 	}
+	r.digest.add(r.last)
+	r.hash = r.digest.sum()
+	return r.hash, nil
+}
+
+// readDigest makes the digest of the output that is stored.
+func (r *run) readDigest(ctx context.Context) error {
 	var d digest
 	var line int64
 	for d.bytes < r.stored.Bytes {
 		chunks, err := r.engine.Store.OutputAfter(ctx, r.execution.WorkspaceID, r.execution.ID, line, d.bytes, 1<<20)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if len(chunks) == 0 {
-			return nil, fmt.Errorf("output of execution %s ends at byte %d of %d", r.execution.ID, d.bytes, r.stored.Bytes)
+			return fmt.Errorf("output of execution %s ends at byte %d of %d", r.execution.ID, d.bytes, r.stored.Bytes)
 		}
 		d.add(chunks)
 		line = chunks[len(chunks)-1].FirstLine
 	}
 	r.digest = d
-	return d.sum(), nil
+	return nil
 }

@@ -143,8 +143,10 @@ func releaseTargets(ctx context.Context, tx pgx.Tx, job *fleetJob, step cronium.
 // countTargets stores how far the job is, and its end.
 func countTargets(ctx context.Context, tx pgx.Tx, job *fleetJob, t cronium.Tally, step cronium.Step) error {
 	if step.Result == "" {
-		_, err := tx.Exec(ctx, `UPDATE jobs SET targets_succeeded = $2, targets_failed = $3 WHERE id = $1 AND (targets_succeeded, targets_failed) <> ($2, $3)`,
-			job.ID, t.Success, t.Failed())
+		_, err := tx.Exec(ctx, `
+			UPDATE jobs SET targets_succeeded = $2, targets_failed = $3, status = CASE WHEN status = 'CLAIMED' AND $4 THEN 'RUNNING' ELSE status END,
+				started_at = coalesce(started_at, CASE WHEN $4 THEN claimed_at END)
+			WHERE id = $1 AND (targets_succeeded, targets_failed) <> ($2, $3)`, job.ID, t.Success, t.Failed(), t.Success > 0)
 		return err
 	}
 	job.Status, job.Result = step.Result.JobStatus(), step.Result
