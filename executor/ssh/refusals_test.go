@@ -166,24 +166,7 @@ func TestMachinesThatAreNoSSHServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { l.Close() })
-			go func() {
-				for {
-					conn, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						defer conn.Close()
-						test.serve(conn)
-					}()
-				}
-			}()
-			c := ssh.Connection{Name: "web-01", Address: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, Login: "x", Password: []byte("x")}
+			c := listenOn(t, test.serve)
 			refused(t, b.on(b.servers.add(c)), test.words)
 		})
 	}

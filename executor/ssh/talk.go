@@ -21,6 +21,7 @@ const (
 	uploadTimeout = 15 * time.Minute // of the agent over a very slow line
 	noiseBytes    = 256 << 10        // before the first word, from start-up files and banners
 	noiseLines    = 10_000
+	answerLines   = 200 // after it: far more than the command has to say
 )
 
 // joined is what the agent says when it has taken the session over.
@@ -99,7 +100,10 @@ func hold(ctx context.Context, c *Connection, s *session, w *want, trace *trace)
 			return "", t.fail(t.helloFailure(ctx, err, !deadline.Stop()))
 		}
 	}
-	for {
+	for lines := 0; ; lines++ {
+		if lines > answerLines {
+			return "", t.fail(failedf(c, t.begun, errFlood, "%s says things without end while the agent is made ready.", c.label()))
+		}
 		timeout := answerTimeout
 		if t.uploaded {
 			timeout = uploadTimeout
