@@ -62,6 +62,12 @@ type Folder struct {
 	Truncated bool
 }
 
+// Join is the path of a file in the folder.
+func (f *Folder) Join(name string) string { return Join(f.Path, name) }
+
+// Join is the path of a file in a folder, both as they are.
+func Join(folder, name string) string { return strings.TrimSuffix(folder, "/") + "/" + name }
+
 // List looks into a folder; "" is the home of the agent's user.
 func (s *Service) List(ctx context.Context, server *cronium.Server, folder string) (*Folder, error) {
 	if folder != "" {

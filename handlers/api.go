@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -49,6 +50,7 @@ type operation struct {
 	tag          string
 	kind         Kind // "" = KindAPI
 	responses    map[string]*huma.Response
+	maxBody      int64 // bytes; 0 = maxAPIBody
 }
 
 func (h *Handlers) apiRoutes() []Route {
@@ -85,6 +87,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.overviewOperations()
 	a.agentOperations()
 	a.terminalOperations()
+	a.fileOperations()
 	a.accountOperations()
 	a.sessionOperations()
 	a.peopleOperations()
@@ -140,7 +143,7 @@ func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, er
 	}
 	op := huma.Operation{
 		Method: o.method, Path: apiPrefix + o.path, OperationID: o.id, Summary: o.summary, Description: o.description,
-		Tags: []string{o.tag}, DefaultStatus: o.status, MaxBodyBytes: maxAPIBody,
+		Tags: []string{o.tag}, DefaultStatus: o.status, MaxBodyBytes: cmp.Or(o.maxBody, maxAPIBody),
 		Metadata:  map[string]any{metaPermission: o.permission, metaKind: o.kind},
 		Responses: map[string]*huma.Response{"default": a.problemResponse()},
 	}

@@ -199,7 +199,7 @@ type importInput struct {
 
 type importOutput struct {
 	Body struct {
-		Servers []apiPlan `json:"servers"`
+		Servers []apiPlan        `json:"servers"`
 		Ignored []apiIgnoredLine `json:"ignored" doc:"Lines that become nothing"`
 	}
 }

@@ -31,7 +31,7 @@ func terminalOf(t *cronium.Terminal) apiTerminal {
 
 func (a *api) terminalOperations() {
 	add(a, operation{method: http.MethodPost, path: "/servers/{id}/terminals", permission: cronium.PermissionTerminal, id: "open-terminal", tag: "Terminals", status: http.StatusCreated,
-		summary: "Open a terminal on a server", description: "Join it with a WebSocket at /api/v1/terminals/{id}/socket: binary messages are what is typed and shown, text messages are JSON: {\"type\": \"size\", \"columns\": 80, \"rows\": 24}, {\"type\": \"close\"}; answers are {\"type\": \"opened\" | \"end\" | \"error\", \"text\": …}. A shell without a connection waits five minutes."}, a.openTerminal)
+		summary: "Open a terminal on a server", description: "Join it with a WebSocket at /terminals/{id}/socket, with the same token: binary messages are what is typed and shown, text messages are JSON: {\"type\": \"size\", \"columns\": 80, \"rows\": 24}, {\"type\": \"close\"}; answers are {\"type\": \"opened\" | \"end\" | \"error\", \"text\": …}, with \"again\": true where another try may succeed. A shell without a connection waits five minutes."}, a.openTerminal)
 	add(a, operation{method: http.MethodGet, path: "/terminals", permission: cronium.PermissionTerminal, id: "list-terminals", tag: "Terminals",
 		summary: "List terminals, the newest first"}, a.listTerminals)
 	add(a, operation{method: http.MethodGet, path: "/terminals/{id}", permission: cronium.PermissionTerminal, id: "get-terminal", tag: "Terminals",

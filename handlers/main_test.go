@@ -20,12 +20,14 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 	"cronium.dev/executor/installed"
+	"cronium.dev/files"
 	"cronium.dev/handlers"
 	"cronium.dev/internal/testenv"
 	"cronium.dev/jobs"
 	"cronium.dev/live"
 	"cronium.dev/static"
 	"cronium.dev/store"
+	"cronium.dev/terminal"
 )
 
 func TestMain(m *testing.M) { testenv.Main(m) }
@@ -78,7 +80,9 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	}
 	t.Cleanup(agents.Close)
 	config := handlers.Config{
-		Agents: agents, Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
+		Terminals: terminal.New(terminal.Config{Store: s.store, Log: log, Agent: func(context.Context, *cronium.Terminal) (*executor.Link, string, error) { return nil, "", errAway }}),
+		Files:     files.New(files.Config{Agent: func(context.Context, *cronium.Server) (*executor.Link, string, error) { return nil, "", errAway }}),
+		Agents:    agents, Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
 	}
 	for _, c := range change {
 		c(&config)
@@ -93,6 +97,9 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 	})
 	return s
 }
+
+// errAway is of servers that are not there.
+var errAway = cronium.Errorf(cronium.CodeUnavailable, "Nobody answers there.")
 
 // noPlace is a target that is switched on and has no place to run anything.
 type noPlace struct{}

@@ -16,6 +16,7 @@ import (
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
 	"cronium.dev/executor/container"
+	"cronium.dev/files"
 	"cronium.dev/jobs"
 	"cronium.dev/live"
 	"cronium.dev/secrets"
@@ -50,6 +51,8 @@ type Config struct {
 	Tester ServerTester
 	// Terminals joins people to shells on servers; nil if this process has none.
 	Terminals *terminal.Service
+	// Files moves files to and from servers; nil if this process has none.
+	Files *files.Service
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
 	// Draining ends when the server begins to stop: streams end then, and
@@ -170,6 +173,7 @@ func (h *Handlers) table() []Route {
 		h.agentRoutes(),
 		h.agentPageRoutes(),
 		h.terminalRoutes(),
+		h.fileRoutes(),
 		h.apiRoutes(),
 		h.liveRoutes(),
 		h.healthRoutes(),

@@ -22,15 +22,11 @@ func (h *Handlers) terminalRoutes() []Route {
 	page := func(pattern string, handle Handler) Route {
 		return Route{Method: http.MethodGet, Pattern: pattern, Permission: cronium.PermissionTerminal, Kind: KindPage, Handle: handle}
 	}
-	socket := func(pattern string) Route {
-		return Route{Method: http.MethodGet, Pattern: pattern, Permission: cronium.PermissionTerminal, Kind: KindStream, Handle: h.terminalSocket}
-	}
 	return []Route{
 		page("/servers/{id}/terminal", h.terminalPage),
 		page("/terminals", h.recordingsPage),
 		page("/terminals/{id}", h.recordingPage),
-		socket("/terminals/{id}/socket"),
-		socket(apiPrefix + "/terminals/{id}/socket"), // for programs, under the API's own address
+		{Method: http.MethodGet, Pattern: "/terminals/{id}/socket", Permission: cronium.PermissionTerminal, Kind: KindStream, Handle: h.terminalSocket},
 	}
 }
 

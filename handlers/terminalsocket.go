@@ -109,6 +109,7 @@ type control struct {
 	Rows    int    `json:"rows,omitempty"`
 	Resumed bool   `json:"resumed,omitempty"`
 	Text    string `json:"text,omitempty"`
+	Again   bool   `json:"again,omitempty"` // with "error": another try may succeed
 }
 
 func (s *socket) Send(ctx context.Context, m terminal.Message) error {
@@ -138,7 +139,7 @@ func (s *socket) fail(ctx context.Context, err error) {
 	if errors.As(err, &public) {
 		text = public.Message
 	}
-	_ = s.say(ctx, control{Type: "error", Text: text}) // who has left need not know
+	_ = s.say(ctx, control{Type: "error", Text: text, Again: cronium.CodeOf(err) == cronium.CodeUnavailable}) // who has left need not know
 }
 
 func (s *socket) Receive(ctx context.Context) (terminal.Message, error) {

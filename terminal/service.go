@@ -23,7 +23,7 @@ import (
 
 // Times of a terminal's life.
 const (
-	grantTime    = 5 * time.Minute
+	grantTime    = 2 * time.Hour    // covers clocks that differ
 	sendPatience = 10 * time.Second // for a browser that does not take what is sent
 	seeEvery     = time.Minute
 )
@@ -73,12 +73,9 @@ type Conn interface {
 	Receive(ctx context.Context) (Message, error)
 }
 
-// errIdle and errClosed end a shell.
-var errIdle = errors.New("nobody typed for too long")
-
 // Attach joins a connection to a terminal until either ends. A connection that
 // breaks, or ctx that ends, leaves the shell alone. Errors are *cronium.Error
-// with public text: the target cannot be reached, say.
+// with public text; CodeUnavailable says that another try may succeed.
 func (s *Service) Attach(ctx context.Context, t *cronium.Terminal, conn Conn) error {
 	if t.EndedAt != nil {
 		return cronium.Errorf(cronium.CodeConflict, "This terminal has ended: %s Open a new one.", t.Ending)
@@ -147,7 +144,7 @@ func (s *Service) explain(ctx context.Context, t *cronium.Terminal, err error) e
 	case codes.Aborted:
 		return &cronium.Error{Code: cronium.CodeConflict, Message: "This terminal was opened elsewhere, and goes on there.", Err: err}
 	case codes.FailedPrecondition, codes.ResourceExhausted, codes.InvalidArgument, codes.PermissionDenied:
-		return &cronium.Error{Code: cronium.CodeUnavailable, Message: text, Err: err}
+		return &cronium.Error{Code: cronium.CodeConflict, Message: text, Err: err}
 	}
 	return &cronium.Error{Code: cronium.CodeUnavailable, Message: "The connection to " + t.Target + " was lost. The shell waits for five minutes.", Err: err}
 }

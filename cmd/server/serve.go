@@ -86,12 +86,14 @@ func (c *serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	background.Go(func() { people.Sweep(work) })
+	terminals := targets.terminals(s, box, key, log)
+	background.Go(func() { terminals.Run(work) })
 	files, err := static.New()
 	if err != nil {
 		return err
 	}
 	handler := handlers.New(handlers.Config{
-		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box,
+		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box, Terminals: terminals, Files: targets.files(key),
 		Log: log, Version: version, Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
 	})
 	if err := announce(ctx, people, c.address(listener)); err != nil {

@@ -52,7 +52,7 @@ class CroniumTerminal extends HTMLElement {
       if (this.over || this.socket !== socket) return;
       this.lost ??= Date.now();
       if (Date.now() - this.lost > patience) return this.end("The connection was lost for five minutes, so the shell has ended.");
-      this.show("is-warning", "Reconnecting…");
+      this.show("is-warning", this.trouble ? `${this.trouble} Trying again…` : "Reconnecting…");
       this.wait = Math.min((this.wait ?? 250) * 2, 8000);
       this.retry = setTimeout(() => this.connect(), this.wait * (0.5 + Math.random() / 2));
     };
@@ -60,12 +60,14 @@ class CroniumTerminal extends HTMLElement {
 
   hear(message) {
     if (message.type === "opened") {
-      this.lost = this.wait = undefined;
+      this.lost = this.wait = this.trouble = undefined;
       this.show("is-success", "Connected");
       this.say({ type: "size", columns: this.screen.cols, rows: this.screen.rows });
       if (this.offsetParent) this.screen.focus();
     } else if (message.type === "end") {
       this.end(message.text);
+    } else if (message.again) {
+      this.trouble = message.text; // the connection is closed next
     } else if (message.type === "error") {
       this.end(message.text, "is-failure");
     }

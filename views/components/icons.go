@@ -42,6 +42,10 @@ func shape(name string) string {
 		return `<path d="M15.914 4a1.5 1.5 0 00-2.474-1.561l-9 9A1.5 1.5 0 005.5 14h4.002a.5.5 0 01.471.666L8.086 20a1.5 1.5 0 002.475 1.56l9-9A1.5 1.5 0 0018.5 10h-3.997a.5.5 0 01-.472-.667z"/>`
 	case "external":
 		return `<path d="M7 7h10v10"/><path d="M7 17 17 7"/>`
+	case "file":
+		return `<path d="M15 2H6a2 2 0 0 0-2 2v16a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V7Z"/><path d="M14 2v4a2 2 0 0 0 2 2h4"/>`
+	case "folder":
+		return `<path d="M20 20a2 2 0 0 0 2-2V8a2 2 0 0 0-2-2h-7.9a2 2 0 0 1-1.69-.9L9.6 3.9A2 2 0 0 0 7.93 3H4a2 2 0 0 0-2 2v13a2 2 0 0 0 2 2Z"/>`
 	case "home":
 		return `<path d="M15 21v-8a1 1 0 0 0-1-1h-4a1 1 0 0 0-1 1v8"/><path d="M3 10a2 2 0 0 1 .709-1.528l7-6a2 2 0 0 1 2.582 0l7 6A2 2 0 0 1 21 10v9a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2z"/>`
 	case "info":
@@ -80,10 +84,14 @@ func shape(name string) string {
 		return `<circle cx="12" cy="12" r="10"/><line x1="9" x2="15" y1="15" y2="9"/>`
 	case "stop":
 		return `<rect width="18" height="18" x="3" y="3" rx="2"/>`
+	case "terminal":
+		return `<path d="M12 19h8"/><path d="m4 17 6-6-6-6"/>`
 	case "theme":
 		return `<path d="M12 2v2"/><path d="M14.837 16.385a6 6 0 1 1-7.223-7.222c.624-.147.97.66.715 1.248a4 4 0 0 0 5.26 5.259c.589-.255 1.396.09 1.248.715"/><path d="M16 12a4 4 0 0 0-4-4"/><path d="m19 5-1.256 1.256"/><path d="M20 12h2"/>`
 	case "timeout":
 		return `<path d="M10 2h4"/><path d="M4.6 11a8 8 0 0 0 1.7 8.7 8 8 0 0 0 8.7 1.7"/><path d="M7.4 7.4a8 8 0 0 1 10.3 1 8 8 0 0 1 .9 10.2"/><path d="m2 2 20 20"/><path d="M12 12v-2"/>`
+	case "up":
+		return `<path d="m5 12 7-7 7 7"/><path d="M12 19V5"/>`
 	}
 	return ""
 }
