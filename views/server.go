@@ -51,8 +51,6 @@ func (r ServerRow) where() string {
 	return where
 }
 
-func (r ServerRow) online() bool { return r.Status.State == cronium.ServerOnline }
-
 // known tells whether there are figures.
 func (r ServerRow) known() bool { return r.Status.CPUs > 0 || r.Status.MemoryTotal > 0 }
 

@@ -101,7 +101,7 @@ func (b *Backend) admit(ctx context.Context, conn *tunnel.Conn, address netip.Ad
 func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.EnrolledAgent, address netip.Addr) error {
 	line := &line{Conn: conn}
 	link, err := executor.Connect(ctx, line,
-		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes), grpc.WithSharedWriteBuffer(true),
+		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
 		grpc.WithKeepaliveParams(keepAlive))
 	if err != nil {
 		return err
