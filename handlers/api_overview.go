@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cronium.dev/cronium"
+	"cronium.dev/store"
 )
 
 // overviewOperations are what Home and the pages Engine and About of the
@@ -15,7 +16,7 @@ func (a *api) overviewOperations() {
 	add(a, operation{method: http.MethodGet, path: "/activity", permission: cronium.PermissionRead, id: "get-activity", tag: "Overview",
 		summary: "Count jobs by the half hour in which they were accepted", description: "The oldest first, also half hours without jobs; the last one is not over."}, a.getActivity)
 	add(a, operation{method: http.MethodGet, path: "/attention", permission: cronium.PermissionRead, id: "list-attention", tag: "Overview",
-		summary: "List the active events whose newest final job did not succeed", description: "Of the last week, the most recent first, at most 20. Test runs do not count."}, a.listAttention)
+		summary: "List what needs attention", description: "The active events whose newest final job of the last week did not succeed, the most recent first, at most 20, where test runs do not count; and servers that are away."}, a.listAttention)
 	add(a, operation{method: http.MethodGet, path: "/instance", permission: cronium.PermissionRead, id: "get-instance", tag: "Overview",
 		summary: "Tell which programs run here"}, a.getInstance)
 	add(a, operation{method: http.MethodGet, path: "/instance/engine", permission: cronium.PermissionAdmin, id: "get-engine", tag: "Overview",
@@ -53,7 +54,8 @@ func (a *api) getActivity(ctx context.Context, in *activityInput) (*activityOutp
 
 type attentionOutput struct {
 	Body struct {
-		Events []attentionItem `json:"events"`
+		Events  []attentionItem `json:"events"`
+		Servers []apiServer     `json:"servers" doc:"That are OFFLINE or BLOCKED, by name, at most 20"`
 	}
 }
 
@@ -76,6 +78,15 @@ func (a *api) listAttention(ctx context.Context, _ *struct{}) (*attentionOutput,
 	out.Body.Events = make([]attentionItem, 0, len(items))
 	for _, item := range items {
 		out.Body.Events = append(out.Body.Events, attentionItem(item))
+	}
+	filter := store.ServerFilter{State: []cronium.ServerState{cronium.ServerOffline, cronium.ServerBlocked}, Limit: 20}
+	servers, err := a.Store.Servers(ctx, who(ctx).WorkspaceID, filter)
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Servers = make([]apiServer, 0, len(servers))
+	for i := range servers {
+		out.Body.Servers = append(out.Body.Servers, apiServerOf(&servers[i]))
 	}
 	return out, nil
 }

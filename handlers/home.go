@@ -16,6 +16,7 @@ const (
 	homeBucket  = 30 * time.Minute
 	homeBuckets = 48 // 24 hours
 	homeJobs    = 8
+	homeServers = 5
 )
 
 func (h *Handlers) homeRoutes() []Route {
@@ -41,7 +42,7 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 	if frame.Events == 0 && len(jobs) == 0 && !part {
 		return h.renderWelcome(w, r, http.StatusOK, views.Welcome{Type: cronium.EventPython})
 	}
-	frame.Live = "/live?topics=jobs"
+	frame.Live = "/live?topics=jobs,servers"
 	page := views.Home{Frame: frame, Jobs: jobRowsOf(jobs), Now: time.Now()}
 	if page.Activity, err = h.activity(ctx, workspace, page.Now, homeBuckets); err != nil {
 		return err
@@ -53,10 +54,29 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 	for _, a := range attention {
 		page.Attention = append(page.Attention, views.AttentionItem(a))
 	}
+	if err := h.troubledServers(ctx, workspace, &page); err != nil {
+		return err
+	}
 	if part {
 		return h.render(w, r, http.StatusOK, page.Changes())
 	}
 	return h.render(w, r, http.StatusOK, page.Page())
+}
+
+// troubledServers are those that need attention too.
+func (h *Handlers) troubledServers(ctx context.Context, workspace cronium.ID, page *views.Home) error {
+	states, err := h.Store.ServerStates(ctx, workspace)
+	if err != nil {
+		return err
+	}
+	if page.Troubled = states[cronium.ServerOffline] + states[cronium.ServerBlocked]; page.Troubled == 0 {
+		return nil
+	}
+	rows, err := h.Store.Servers(ctx, workspace, store.ServerFilter{State: []cronium.ServerState{cronium.ServerOffline, cronium.ServerBlocked}, Limit: homeServers})
+	for i := range rows {
+		page.Servers = append(page.Servers, serverRowOf(&rows[i]))
+	}
+	return err
 }
 
 // activity is the jobs of the last while, by half an hour, with the half hours

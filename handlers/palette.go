@@ -60,6 +60,8 @@ func (h *Handlers) places(r *http.Request, query string) (found []views.Place) {
 		{Label: "Events", URL: "/events", Icon: "events"},
 		{Label: "Jobs", URL: "/jobs", Icon: "jobs"},
 		{Label: "Failed jobs", URL: "/jobs?q=status%3Afailed", Icon: "alert"},
+		{Label: "Servers", URL: "/servers", Icon: "server"},
+		{Label: "Servers that are offline", URL: "/servers?q=state%3Aoffline", Icon: "lost"},
 		{Label: "Settings: profile", URL: "/settings/profile", Icon: "person"},
 		{Label: "Settings: API tokens", URL: "/settings/tokens", Icon: "key"},
 		{Label: "Settings: about", URL: "/settings/about", Icon: "info"},
@@ -68,7 +70,7 @@ func (h *Handlers) places(r *http.Request, query string) (found []views.Place) {
 		all = append(all, views.Place{Label: "New event", URL: "/events/new", Icon: "plus"})
 	}
 	if principal(r).Can(cronium.PermissionAdmin) {
-		all = append(all, views.Place{Label: "People", URL: "/people", Icon: "person"},
+		all = append(all, views.Place{Label: "Add server", URL: "/servers/new", Icon: "plus"}, views.Place{Label: "People", URL: "/people", Icon: "person"},
 			views.Place{Label: "Settings: engine", URL: "/settings/engine", Icon: "engine"})
 	}
 	for _, place := range all {

@@ -115,7 +115,7 @@ func tagURL(key, value string) string {
 func dayLine(samples []ServerSample, now time.Time, value func(ServerSample) float64) string {
 	var path strings.Builder
 	first := now.Truncate(sampleSpan).Add(-(samplesShown - 1) * sampleSpan)
-	last := -2
+	last := -3 // so that the first begins with a move
 	for _, s := range samples {
 		x := int(s.At.Sub(first) / sampleSpan)
 		if x < 0 || x >= samplesShown || s.Up == 0 {

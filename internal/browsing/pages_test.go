@@ -26,13 +26,16 @@ func everyPage(t *testing.T, s *site) {
 	}
 	bad := s.run(t, event)
 	s.finished(t, bad)
+	server, blocked := s.someServers(t)
 	one, run := "/events/"+event.String(), "/jobs/"+good.String()
 	for _, look := range []struct{ name, path string }{
 		{"home", "/"}, {"events", "/events"}, {"events-none", "/events?q=nothing-has-that-name"}, {"event-new", "/events/new"},
 		{"event-script", one}, {"event-input", one + "/input"}, {"event-where", one + "/where"}, {"event-limits", one + "/limits"}, {"event-settings", one + "/settings"},
 		{"event-history", one + "/history"}, {"event-runs", one + "/runs"}, {"event-run", one + "/run"}, {"version", one + "/versions/1"}, {"version-compare", one + "/versions/2?compare=1"},
 		{"jobs", "/jobs"}, {"run", run}, {"run-failure", "/jobs/" + bad.String()}, {"run-timeline", run + "?tab=timeline"}, {"run-version", run + "?tab=version"},
-		{"search", "/palette?q=invoices"}, {"people", "/people"}, {"person-new", "/people/new"}, {"person", s.someone(t)}, {"settings-profile", "/settings/profile"}, {"settings-tokens", "/settings/tokens"}, {"settings-engine", "/settings/engine"}, {"settings-about", "/settings/about"},
+		{"search", "/palette?q=invoices"}, {"people", "/people"}, {"person-new", "/people/new"}, {"person", s.someone(t)},
+		{"servers", "/servers"}, {"server", server}, {"server-blocked", blocked}, {"server-edit", blocked + "/edit"}, {"server-new", "/servers/new"}, {"servers-import", "/servers/import"},
+		{"settings-profile", "/settings/profile"}, {"settings-tokens", "/settings/tokens"}, {"settings-engine", "/settings/engine"}, {"settings-about", "/settings/about"},
 	} {
 		t.Run(look.name, func(t *testing.T) {
 			t.Parallel()

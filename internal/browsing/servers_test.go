@@ -2,6 +2,8 @@ package browsing
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/crypto/ssh"
 
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
@@ -271,4 +274,61 @@ func keysRotated(t *testing.T, s *site) {
 		t.Error(fmt.Errorf("the running server cannot seal any more: %w", err))
 	}
 	searchFor(t, s, map[string]string{"old master key": strings.TrimSpace(string(before)), "new master key": strings.TrimSpace(string(after))}, "/servers")
+}
+
+// someServers are machines as they would be after a day: those whose agents
+// dialled in, one that is away, and one over SSH that shows another key. It gives
+// the pages of the first and the last one.
+func (s *site) someServers(t *testing.T) (page, blocked string) {
+	t.Helper()
+	url, err := s.Database()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	write := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+	}
+	for i, name := range []string{"web-1", "web-2", "api-1", "api-2", "db-1", "edge-berlin-07"} {
+		id := cronium.NewID()
+		state, tags, environment := "ONLINE", `{"role":"`+strings.Split(name, "-")[0]+`","rack":"`+strconv.Itoa(10+i)+`"}`, "prod"
+		if i == 3 {
+			state, environment = "OFFLINE", "staging"
+		}
+		if page == "" {
+			page = "/servers/" + id.String()
+		}
+		write(`INSERT INTO servers (id, workspace_id, name, kind, environment, tags) SELECT $1, id, $2, 'agent', $3, $4 FROM workspaces`, id, name, environment, tags)
+		write(`INSERT INTO server_states (server_id, workspace_id, state, since, error, seen_at, latency_us, load1, cpus, memory_total, memory_used, disk_total, disk_used, uptime_s, agent_version, os, arch, platform, address)
+			SELECT $1, id, $2, now() - interval '3 hours', CASE WHEN $2 = 'ONLINE' THEN '' ELSE 'Its agent is not connected. Is the machine on, and can it reach this server?' END,
+				CASE WHEN $2 = 'ONLINE' THEN now() ELSE now() - interval '3 hours' END, 800 + 300 * $3::int, 0.4 * ($3::int + 1), 4, 16e9, 3e9 * ($3::int + 0.3), 500e9, 90e9 * ($3::int + 0.4), 4000000, '0.4.0', 'linux', 'amd64', 'Debian GNU/Linux 12', '192.0.2.' || $3::int
+			FROM workspaces`, id, state, i)
+		write(`INSERT INTO server_samples (server_id, workspace_id, at, up, load1, memory, disk, latency_us, samples)
+			SELECT $1, w.id, date_bin('5 minutes', now(), 'epoch') - n * interval '5 minutes', CASE WHEN $2 <> 'ONLINE' AND n < 36 OR n BETWEEN 150 AND 153 THEN 0 ELSE 1 END,
+				1.2 + sin(n / 23.0 + $3::int) + (n * 7919 % 13) / 13.0, 0.3 + 0.1 * sin(n / 60.0 + $3::int), 0.2 + n * 0.0004, 900 + n * 104729 % 400, 20
+			FROM generate_series(0, 287) n, workspaces w`, id, state, i)
+	}
+	key := func() []byte {
+		public, _, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := ssh.NewPublicKey(public)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.Marshal()
+	}
+	id := cronium.NewID()
+	write(`INSERT INTO servers (id, workspace_id, name, kind, environment, tags, address, login, host_key, host_key_by, host_key_at, offered_key, offered_at)
+		SELECT $1, id, 'build-9', 'ssh', 'dev', '{"role":"ci"}', 'build-9.example.com', 'deploy', $2, 'Admin', now(), $3, now() FROM workspaces`, id, key(), key())
+	write(`INSERT INTO server_states (server_id, workspace_id, state, error) SELECT $1, id, 'BLOCKED', 'Its key has changed.' FROM workspaces`, id)
+	return page, "/servers/" + id.String()
 }
