@@ -83,6 +83,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.versionOperations()
 	a.jobOperations()
 	a.executionOperations()
+	a.mergedOperations()
 	a.serverOperations()
 	a.overviewOperations()
 	a.agentOperations()

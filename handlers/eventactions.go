@@ -140,7 +140,11 @@ func (h *Handlers) testRun(w http.ResponseWriter, r *http.Request) error {
 	if !isFragment(r) {
 		return redirect(w, r, "/jobs/"+job.ID.String())
 	}
-	run, err := h.run(r, job.ID)
+	row, err := h.Store.Job(r.Context(), job.WorkspaceID, job.ID)
+	if err != nil {
+		return err
+	}
+	run, err := h.run(r, row)
 	if err != nil {
 		return err
 	}

@@ -167,8 +167,12 @@ func (h *Handlers) runAgain(r *http.Request, id cronium.ID, input []byte) (*cron
 	if input == nil {
 		input = old.Input
 	}
-	return h.Engine.Enqueue(r.Context(), jobs.Request{
+	request := jobs.Request{
 		WorkspaceID: p.WorkspaceID, EventID: old.EventID, Version: old.Version, Input: input, Priority: old.Priority,
-		Trigger: cronium.TriggerRerun, TriggeredBy: p.DisplayName(), RerunOf: &id,
-	})
+		Trigger: cronium.TriggerRerun, TriggeredBy: p.DisplayName(), RerunOf: &id, Servers: old.Servers,
+	}
+	if r.PostForm.Get("targets") == "failed" {
+		request.Servers, request.OnFailed = nil, true
+	}
+	return h.Engine.Enqueue(r.Context(), request)
 }

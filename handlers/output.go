@@ -69,6 +69,12 @@ func (a *api) getOutput(ctx context.Context, in *getOutputInput) (*huma.StreamRe
 	if err != nil {
 		return nil, err
 	}
+	return a.linesAnswer(page)
+}
+
+// linesAnswer is JSON that is sent as fast as the client takes it; text in it is
+// as it is.
+func (a *api) linesAnswer(page any) (*huma.StreamResponse, error) {
 	var body bytes.Buffer
 	encoder := json.NewEncoder(&body)
 	encoder.SetEscapeHTML(false)

@@ -10,6 +10,7 @@ import (
 
 	"cronium.dev/cronium"
 	"cronium.dev/output"
+	"cronium.dev/store"
 	"cronium.dev/views"
 	"cronium.dev/views/layout"
 )
@@ -23,7 +24,14 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page, err := h.run(r, id)
+	job, err := h.Store.Job(r.Context(), principal(r).WorkspaceID, id)
+	if err != nil {
+		return err
+	}
+	if job.Target == cronium.TargetServers {
+		return h.fleetPage(w, r, job)
+	}
+	page, err := h.run(r, job)
 	if err != nil {
 		return err
 	}
@@ -45,14 +53,10 @@ func (h *Handlers) runPage(w http.ResponseWriter, r *http.Request) error {
 
 // run reads all that the page of a job shows. The query's attempt chooses which
 // attempt; without it the newest is shown.
-func (h *Handlers) run(r *http.Request, id cronium.ID) (views.Run, error) {
-	ctx, workspace := r.Context(), principal(r).WorkspaceID
-	page := views.Run{Now: time.Now()}
-	job, err := h.Store.Job(ctx, workspace, id)
-	if err != nil {
-		return page, err
-	}
-	page.Job = views.JobRow{Job: job.Job, EventName: job.EventName, EventType: job.EventType, Target: job.Target}
+func (h *Handlers) run(r *http.Request, job *store.JobRow) (views.Run, error) {
+	ctx, workspace, id := r.Context(), principal(r).WorkspaceID, job.ID
+	page := views.Run{Now: time.Now(), Job: jobRowsOf([]store.JobRow{*job})[0]}
+	var err error
 	if page.Executions, err = h.Store.Executions(ctx, workspace, id); err != nil {
 		return page, err
 	}
@@ -72,41 +76,62 @@ func (h *Handlers) run(r *http.Request, id cronium.ID) (views.Run, error) {
 }
 
 // explain adds to a failed job what helps to find out why.
-func (h *Handlers) explain(r *http.Request, page *views.Run) error {
-	job := &page.Job
-	if !job.Status.Final() || job.Result == cronium.ResultSuccess || job.Result == cronium.ResultCancelled {
+func (h *Handlers) explain(r *http.Request, page *views.Run) (err error) {
+	if !failed(&page.Job.Job) {
 		return nil
 	}
-	good, err := h.Store.LastSuccess(r.Context(), job.WorkspaceID, job.EventID, job.ID)
-	if err != nil {
+	if page.LastGood, err = h.lastGood(r, &page.Job.Job); err != nil {
 		return err
-	}
-	if good != nil {
-		page.LastGood = &views.LastGood{JobID: good.ID, Version: good.Version, At: good.QueuedAt(), SameInput: bytes.Equal(good.Input, job.Input)}
 	}
 	if page.Shown == nil || page.Shown.OutputBytes == 0 {
 		return nil
 	}
-	reader := output.NewReader(h.Store, page.Shown)
-	total, err := reader.TotalLines(r.Context())
+	page.LastLines, err = h.excerpt(r, page.Shown, -lastLines, lastLines)
+	return err
+}
+
+// failed tells whether a job has ended in a way that wants an explanation.
+func failed(job *cronium.Job) bool {
+	return job.Status.Final() && job.Result != cronium.ResultSuccess && job.Result != cronium.ResultCancelled
+}
+
+// lastGood is the last job of the event before this one that succeeded; nil for
+// none.
+func (h *Handlers) lastGood(r *http.Request, job *cronium.Job) (*views.LastGood, error) {
+	good, err := h.Store.LastSuccess(r.Context(), job.WorkspaceID, job.EventID, job.ID)
+	if err != nil || good == nil {
+		return nil, err
+	}
+	return &views.LastGood{JobID: good.ID, Version: good.Version, At: good.QueuedAt(), SameInput: bytes.Equal(good.Input, job.Input)}, nil
+}
+
+// excerpt reads some lines of an output as a terminal would show them; from
+// below zero counts from the end.
+func (h *Handlers) excerpt(r *http.Request, e *cronium.Execution, from int64, count int) ([]string, error) {
+	reader := output.NewReader(h.Store, e)
+	if from < 0 {
+		total, err := reader.TotalLines(r.Context())
+		if err != nil {
+			return nil, err
+		}
+		from = max(total+from, 0)
+	}
+	page, err := reader.Page(r.Context(), from, count)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	tail, err := reader.Page(r.Context(), max(total-lastLines, 0), lastLines)
-	if err != nil {
-		return err
+	lines := make([]string, 0, len(page.Lines))
+	for _, line := range page.Lines {
+		lines = append(lines, output.Plain(line.Text))
 	}
-	for _, line := range tail.Lines {
-		page.LastLines = append(page.LastLines, output.Plain(line.Text))
-	}
-	return nil
+	return lines, nil
 }
 
 // liveJob is what changes on the page of a job, for its stream; final tells
 // that nothing more follows. With view=test in the query it is for the test run
 // under an editor.
-func (h *Handlers) liveJob(r *http.Request, id cronium.ID) (component templ.Component, final bool, err error) {
-	page, err := h.run(r, id)
+func (h *Handlers) liveJob(r *http.Request, job *store.JobRow) (component templ.Component, final bool, err error) {
+	page, err := h.run(r, job)
 	if err != nil {
 		return nil, false, err
 	}
@@ -136,8 +161,12 @@ func (h *Handlers) cancelRun(w http.ResponseWriter, r *http.Request) error {
 	return redirect(w, r, "/jobs/"+id.String())
 }
 
-// rerun starts the job again with the same input.
+// rerun starts the job again with the same input; with targets=failed on those of
+// its servers where it did not succeed.
 func (h *Handlers) rerun(w http.ResponseWriter, r *http.Request) error {
+	if err := readForm(r); err != nil {
+		return err
+	}
 	id, err := pathID(r, "id")
 	if err != nil {
 		return err

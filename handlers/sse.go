@@ -3,15 +3,20 @@ package handlers
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/a-h/templ"
+
 	"cronium.dev/cronium"
 	"cronium.dev/live"
 	"cronium.dev/output"
+	"cronium.dev/store"
+	"cronium.dev/views/components"
 )
 
 const (
@@ -39,6 +44,7 @@ type pageTopic struct {
 	pause time.Duration
 	last  time.Time // when it was sent
 	due   bool
+	cells map[string]components.HostChange // of a job on servers: the hosts as they were sent
 }
 
 // live is all that a page is told while it is open, on one connection:
@@ -130,6 +136,15 @@ func (h *Handlers) pageTopics(r *http.Request) ([]*pageTopic, error) {
 				return nil, err
 			}
 			topics = append(topics, &pageTopic{topic: live.JobTopic(job), job: &job, pause: jobPause, due: true})
+		case strings.HasPrefix(name, "merged:"):
+			job, err := apiID(strings.TrimPrefix(name, "merged:"))
+			if err != nil {
+				return nil, err
+			}
+			if _, err := h.Store.Job(r.Context(), workspace, job); err != nil {
+				return nil, err
+			}
+			topics = append(topics, &pageTopic{topic: live.MergedTopic(job), event: "merged", pause: listPause, due: true})
 		case name == "jobs":
 			topics = append(topics, &pageTopic{topic: live.JobsTopic(workspace), event: name, pause: listPause, due: true})
 		case name == "events":
@@ -137,7 +152,7 @@ func (h *Handlers) pageTopics(r *http.Request) ([]*pageTopic, error) {
 		case name == "servers":
 			topics = append(topics, &pageTopic{topic: live.ServersTopic(workspace), event: name, pause: serversPause, due: true})
 		default:
-			problems.Add(false, "topics", "%q is not known; it takes job:ID, jobs, events and servers with commas between", name)
+			problems.Add(false, "topics", "%q is not known; it takes job:ID, merged:ID, jobs, events and servers with commas between", name)
 		}
 		problems.Add(len(topics) <= maxTopics, "topics", "must be at most %d", maxTopics)
 		if len(problems) > 0 {
@@ -261,13 +276,57 @@ func (p *livePage) sendTopic(t *pageTopic) (final bool, err error) {
 	if t.job == nil {
 		return false, p.stream.send("", t.event, []byte("{}"))
 	}
-	component, final, err := p.liveJob(p.request, *t.job)
+	job, err := p.Store.Job(p.request.Context(), principal(p.request).WorkspaceID, *t.job)
 	if err != nil {
 		return false, fmt.Errorf("show job %s: %w", t.job, err)
 	}
+	if job.Target == cronium.TargetServers && p.request.URL.Query().Get("view") != "test" {
+		return p.sendFleet(t, job)
+	}
+	component, final, err := p.liveJob(p.request, job)
+	if err != nil {
+		return false, fmt.Errorf("show job %s: %w", t.job, err)
+	}
+	return final, p.sendParts(component)
+}
+
+// sendParts sends parts of the page as they are now.
+func (p *livePage) sendParts(component templ.Component) error {
 	var html bytes.Buffer
 	if err := component.Render(p.request.Context(), &html); err != nil {
-		return false, fmt.Errorf("render job %s: %w", t.job, err)
+		return fmt.Errorf("render what is live: %w", err)
 	}
-	return final, p.stream.send("", "", html.Bytes())
+	return p.stream.send("", "", html.Bytes())
+}
+
+// sendFleet sends what has changed of a job on servers: the parts that sum it up,
+// and the hosts that are not as they were sent.
+func (p *livePage) sendFleet(t *pageTopic, job *store.JobRow) (final bool, err error) {
+	page, err := p.fleet(p.request, job)
+	if err != nil {
+		return false, fmt.Errorf("show job %s: %w", t.job, err)
+	}
+	page.Principal = principal(p.request)
+	if page.OpenJobs, err = p.Store.OpenJobCount(p.request.Context(), page.Principal.WorkspaceID); err != nil {
+		return false, err
+	}
+	if t.cells == nil {
+		t.cells = make(map[string]components.HostChange, len(page.Targets))
+	}
+	changed := []components.HostChange{}
+	for i := range page.Targets {
+		cell := page.Cell(&page.Targets[i])
+		if t.cells[cell.ID] != cell {
+			t.cells[cell.ID] = cell
+			changed = append(changed, cell)
+		}
+	}
+	if err := p.sendParts(page.Changes(len(page.Failures) > 0)); err != nil {
+		return false, err
+	}
+	cells, err := json.Marshal(changed)
+	if err != nil {
+		return false, err
+	}
+	return page.Job.Status.Final(), p.stream.send("", "hosts", cells)
 }

@@ -133,6 +133,9 @@ func (s *sink) store(ctx context.Context, chunks []cronium.Chunk) error {
 	})
 	if err == nil {
 		s.engine.Hub.Publish(live.OutputTopic(s.execution.ID))
+		if s.server != nil {
+			s.engine.Hub.Publish(live.MergedTopic(s.job.ID))
+		}
 	}
 	if err == nil && first {
 		s.publishStart()

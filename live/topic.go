@@ -15,6 +15,10 @@ func JobsTopic(workspace cronium.ID) Topic { return Topic("jobs:" + workspace.St
 // OutputTopic is the topic of one execution's output: more is stored.
 func OutputTopic(execution cronium.ID) Topic { return Topic("output:" + execution.String()) }
 
+// MergedTopic is the topic of the output of all servers of a job: more is stored
+// of one of them.
+func MergedTopic(job cronium.ID) Topic { return Topic("merged:" + job.String()) }
+
 // EventsTopic is the topic of a workspace's events: one was made or changed.
 func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspace.String()) }
 

@@ -23,11 +23,12 @@ type Source interface {
 type Reader struct {
 	source    Source
 	execution *cronium.Execution
+	piece     int // about how many bytes are asked for at once
 }
 
 // NewReader makes a Reader of an execution.
 func NewReader(source Source, execution *cronium.Execution) *Reader {
-	return &Reader{source, execution}
+	return &Reader{source, execution, readBytes}
 }
 
 // after reads chunks from a position on, none at the end.
@@ -35,7 +36,7 @@ func (r *Reader) after(ctx context.Context, p Position) ([]cronium.Chunk, error)
 	if p.Offset >= r.execution.OutputBytes {
 		return nil, nil
 	}
-	chunks, err := r.source.OutputAfter(ctx, r.execution.WorkspaceID, r.execution.ID, p.Line, p.Offset, readBytes)
+	chunks, err := r.source.OutputAfter(ctx, r.execution.WorkspaceID, r.execution.ID, p.Line, p.Offset, r.piece)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,7 @@ func (r *Reader) Find(ctx context.Context, line int64) (Position, []cronium.Chun
 	if line > end.Line {
 		return end, nil, nil
 	}
-	chunks, err := r.source.Output(ctx, r.execution.WorkspaceID, r.execution.ID, line, readBytes)
+	chunks, err := r.source.Output(ctx, r.execution.WorkspaceID, r.execution.ID, line, r.piece)
 	if err != nil {
 		return end, nil, err
 	}

@@ -52,6 +52,21 @@ func (s *Store) Executions(ctx context.Context, workspace, job cronium.ID) ([]cr
 	return executions, mapError(err, "list executions")
 }
 
+// TargetExecutions lists the attempts of a job on one server, the first first.
+func (s *Store) TargetExecutions(ctx context.Context, workspace, job, server cronium.ID) ([]cronium.Execution, error) {
+	var executions []cronium.Execution
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+executionColumns("e")+` FROM executions e
+			WHERE e.workspace_id = $1 AND e.job_id = $2 AND e.server_id = $3 AND e.id >= $4 ORDER BY e.attempt, e.id`, workspace, job, server, firstPossible(job))
+		if err != nil {
+			return err
+		}
+		executions, err = pgx.CollectRows(rows, rowToExecution)
+		return err
+	})
+	return executions, mapError(err, "list executions on a server")
+}
+
 // firstPossible bounds the ids of a job's executions from below, so that older
 // partitions are not looked at; two days are left for clocks that differ.
 func firstPossible(job cronium.ID) cronium.ID {

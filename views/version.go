@@ -33,6 +33,9 @@ func settingsOf(c *cronium.Content) []setting {
 		{name: "Priority", after: string(c.Priority)}, {name: "Running at once", after: f.Concurrency}, {name: "Trying again", after: retryWords(c.Retry)},
 		{name: "Input", after: f.Input}, {name: "Schema", after: f.InputSchema},
 	}
+	if c.On != nil {
+		list = append(list, setting{name: "Servers", after: strings.Join(fleetWords(c.On, -1), " ")})
+	}
 	for _, v := range c.Environment {
 		list = append(list, setting{name: v.Name, after: v.Value})
 	}

@@ -93,6 +93,13 @@ function open() {
   for (const topic of new Set([...elements].flatMap(topicsOf))) {
     if (!topic.includes(":")) mine.addEventListener(topic, () => tell(topic));
   }
+  // Hosts of a job on servers that are not as they were.
+  mine.addEventListener("hosts", ({ data }) => {
+    for (const element of elements) element.dispatchEvent(new CustomEvent("cronium:hosts", { detail: JSON.parse(data) }));
+  });
+  mine.addEventListener("merged", () => {
+    for (const element of elements) if (topicsOf(element).some((topic) => topic.startsWith("merged:"))) element.dispatchEvent(new CustomEvent("merged"));
+  });
   if (log) listen(mine, log);
 }
 
