@@ -115,7 +115,16 @@ func (target Target) PlaceFor(t *testing.T, run executor.Run) executor.Place {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := place.Destroy(ctx); err != nil {
+		// Over a line that was just cut it may take another try, as for jobs.
+		err := place.Destroy(ctx)
+		for wait := 50 * time.Millisecond; err != nil && ctx.Err() == nil; wait *= 2 {
+			select {
+			case <-time.After(wait):
+			case <-ctx.Done():
+			}
+			err = place.Destroy(ctx)
+		}
+		if err != nil {
 			t.Errorf("destroy the place: %v", err)
 		}
 	})

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"cronium.dev/executor"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -161,12 +162,18 @@ func (v *agentVolume) found(ctx context.Context, id string) (bool, error) {
 	files, digest := tar.NewReader(body), sha256.New()
 	head, err := files.Next()
 	if err != nil {
-		return false, fmt.Errorf("read the agent's volume: %w", err)
+		return false, cutShort(err)
 	}
 	if _, err := io.Copy(digest, files); err != nil {
-		return false, fmt.Errorf("read the agent's volume: %w", err)
+		return false, cutShort(err)
 	}
 	return head.Mode&0o111 == 0o111 && hex.EncodeToString(digest.Sum(nil)) == v.digest, nil
+}
+
+// cutShort is why the engine's answer did not come whole: an engine that ends in
+// the middle of it is back later.
+func cutShort(err error) error {
+	return fmt.Errorf("read the agent's volume: %w: %w", executor.ErrUnavailable, err)
 }
 
 // sweep removes the volumes of other releases that are not used any more.
