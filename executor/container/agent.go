@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
-	"cronium.dev/executor"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/base64"
@@ -16,6 +15,8 @@ import (
 	"path"
 	"sync"
 	"time"
+
+	"cronium.dev/executor"
 )
 
 // purposeAgent labels the volumes of agents.
