@@ -232,6 +232,9 @@ func (g FleetGroup) whose() string {
 // said sums the groups up: "22 hosts said this, 2 said that".
 func (p Fleet) said() string {
 	var words []string
+	if n := len(p.Groups); n > 2 && len(p.Groups[0].Names) == 1 {
+		return fmt.Sprintf("Each of %s hosts said something else", components.Number(n))
+	}
 	for i, g := range p.Groups {
 		if i == 4 {
 			words = append(words, "and "+components.Count(len(p.Groups)-i, "other group", "other groups"))

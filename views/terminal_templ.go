@@ -132,7 +132,7 @@ func (p Terminal) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "\"><div class=\"tabs\"><div role=\"tablist\" aria-label=\"Terminals\"></div><button type=\"button\" class=\"btn\" data-new>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 5, "\"><div class=\"actions\"><div class=\"tabs\" role=\"tablist\" aria-label=\"Terminals\"></div><button type=\"button\" class=\"btn\" data-new>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -140,7 +140,7 @@ func (p Terminal) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " New terminal</button><p class=\"error\" data-said role=\"alert\"></p></div><template><section class=\"output\" role=\"tabpanel\" tabindex=\"-1\"><cronium-terminal><div class=\"log-bar\"><span class=\"badge is-waiting\" data-status role=\"status\">Connecting…</span> <span class=\"muted wide\">Ctrl+Shift+C copies, Ctrl+Shift+V pastes</span> <input type=\"search\" placeholder=\"Find\" aria-label=\"Find in the terminal\"> <button type=\"button\" class=\"btn\" data-close>Close shell</button></div><div class=\"screen\" data-screen></div></cronium-terminal></section></template></cronium-terminals>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 6, " New terminal</button><p class=\"problem\" data-said role=\"alert\"></p></div><template><section class=\"output\" role=\"tabpanel\" tabindex=\"-1\"><cronium-terminal><div class=\"log-bar\"><span class=\"badge is-waiting\" data-status role=\"status\">Connecting…</span> <span class=\"muted\">Ctrl+Shift+C copies, Ctrl+Shift+V pastes</span> <input class=\"end\" type=\"search\" placeholder=\"Find\" aria-label=\"Find in the terminal\"> <button type=\"button\" class=\"btn\" data-close>Close shell</button></div><div class=\"screen\" data-screen></div></cronium-terminal></section></template></cronium-terminals>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

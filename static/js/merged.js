@@ -4,7 +4,7 @@
 import { draw } from "./ansi.js";
 
 const last = 500;
-const colours = 12;
+const colours = [6, 3, 4, 5, 2, 12, 11, 13, 14, 10, 9, 7]; // of the terminal palette
 
 customElements.define("cronium-merged", class extends HTMLElement {
   connectedCallback() {
@@ -66,7 +66,7 @@ customElements.define("cronium-merged", class extends HTMLElement {
     const rows = page.lines.map((line) => this.row(line));
     if (whole) this.list.replaceChildren(...rows);
     else this.list.append(...rows);
-    if (whole && bottom) this.list.scrollTop = this.list.scrollHeight;
+    if (whole && bottom && !page.done) this.list.scrollTop = this.list.scrollHeight;
     this.tell(page, from);
     if (page.done) {
       this.done = true;
@@ -88,8 +88,8 @@ customElements.define("cronium-merged", class extends HTMLElement {
     name.dataset.host = line.server;
     name.href = `?host=${encodeURIComponent(line.server)}`;
     name.textContent = line.server;
-    if (!this.colour.has(line.server)) this.colour.set(line.server, this.colour.size % colours);
-    name.className = `of-${this.colour.get(line.server)}`;
+    if (!this.colour.has(line.server)) this.colour.set(line.server, colours[this.colour.size % colours.length]);
+    name.style.color = `var(--ansi-${this.colour.get(line.server)})`;
     const text = document.createElement("span");
     if (line.stream === "stderr") text.className = "err";
     draw(text, line.text);

@@ -15,7 +15,7 @@ export function newScreen(element, options = {}) {
     scrollback: 10000,
     screenReaderMode: true,
     allowProposedApi: true,
-    theme: { background: colour("--log-bg"), foreground: style.color, cursor: colour("--accent"), selectionBackground: "#55719a80" },
+    theme: { background: opaque(element), foreground: style.color, cursor: colour("--accent"), selectionBackground: "#55719a80" },
     ...options,
   });
   const fit = new FitAddon();
@@ -24,6 +24,15 @@ export function newScreen(element, options = {}) {
   screen.loadAddon(search);
   screen.open(element);
   return { screen, fit, search };
+}
+
+// opaque is the colour that is seen behind an element.
+function opaque(element) {
+  for (let at = element; at; at = at.parentElement) {
+    const background = getComputedStyle(at).backgroundColor;
+    if (background !== "rgba(0, 0, 0, 0)" && background !== "transparent") return background;
+  }
+  return "#000";
 }
 
 // copyKeys lets Ctrl+Shift+C copy what is selected, and leaves Ctrl+Shift+V to
