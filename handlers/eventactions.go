@@ -34,6 +34,9 @@ func (h *Handlers) runForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := views.EventRun{Event: head.Event, Fields: inputFields(schema, textValues(input)), Input: components.JSONText(input)}
+	if page.On, err = h.runOn(r, version.Content.On, ""); err != nil {
+		return err
+	}
 	return h.renderRunForm(w, r, http.StatusOK, page)
 }
 
@@ -76,7 +79,8 @@ func (h *Handlers) runEvent(w http.ResponseWriter, r *http.Request) error {
 	var job *cronium.Job
 	if err = problems.Err("The input"); err == nil {
 		job, err = h.Engine.Enqueue(r.Context(), jobs.Request{
-			WorkspaceID: p.WorkspaceID, EventID: head.Event.ID, Input: input, Trigger: p.Trigger(), TriggeredBy: p.DisplayName()})
+			WorkspaceID: p.WorkspaceID, EventID: head.Event.ID, Input: input, Trigger: p.Trigger(), TriggeredBy: p.DisplayName(),
+			Selector: strings.TrimSpace(r.PostForm.Get("on"))})
 	}
 	if err == nil {
 		return redirect(w, r, "/jobs/"+job.ID.String())
@@ -85,8 +89,11 @@ func (h *Handlers) runEvent(w http.ResponseWriter, r *http.Request) error {
 	if !ok || len(problems) == 0 {
 		return err
 	}
-	return h.renderRunForm(w, r, status, views.EventRun{
-		Event: head.Event, Fields: inputFields(schema, typedValues(r)), Input: r.PostForm.Get("input"), Problems: problems})
+	page := views.EventRun{Event: head.Event, Fields: inputFields(schema, typedValues(r)), Input: r.PostForm.Get("input"), Problems: problems}
+	if page.On, err = h.runOn(r, version.Content.On, r.PostForm.Get("on")); err != nil {
+		return err
+	}
+	return h.renderRunForm(w, r, status, page)
 }
 
 // sentInput is the input that a form sent, by the schema's fields or as JSON;

@@ -120,3 +120,20 @@ func (h *Handlers) matchServers(w http.ResponseWriter, r *http.Request) error {
 	}
 	return h.render(w, r, http.StatusOK, matchesOf(query.Get(query.Get("field")), servers).List())
 }
+
+// runOn is the part of the form of one run that chooses its servers; nil where
+// the event runs elsewhere.
+func (h *Handlers) runOn(r *http.Request, on *cronium.Fleet, selector string) (*views.RunOn, error) {
+	if on == nil {
+		return nil, nil
+	}
+	servers, err := h.Store.ServersMatching(r.Context(), principal(r).WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	matching := -1
+	if on.Selector != "" {
+		matching = len(matchesOf(on.Selector, servers).Servers)
+	}
+	return &views.RunOn{Said: views.FleetWords(on, matching)[0], Selector: selector, Matches: matchesOf(selector, servers)}, nil
+}

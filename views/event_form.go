@@ -78,7 +78,7 @@ func span(seconds float64) string {
 func Summary(c *cronium.Content, matching int) []string {
 	var list []string
 	if c.Target == cronium.TargetServers && c.On != nil {
-		list = append(fleetWords(c.On, matching), "It is stopped after "+components.Span(c.Limits.Timeout())+" on each.")
+		list = append(FleetWords(c.On, matching), "It is stopped after "+components.Span(c.Limits.Timeout())+" on each.")
 	} else {
 		list = placeWords(c)
 	}

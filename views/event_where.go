@@ -107,9 +107,9 @@ func offlinePolicies() []components.Option {
 	}
 }
 
-// fleetWords say in plain words on which servers something runs and in what
+// FleetWords say in plain words on which servers something runs and in what
 // order. matching is how many a selector chooses now; below zero: not known.
-func fleetWords(f *cronium.Fleet, matching int) []string {
+func FleetWords(f *cronium.Fleet, matching int) []string {
 	on := "On " + components.Count(len(f.Servers), "chosen server", "chosen servers")
 	if f.Selector != "" {
 		on = "On all servers that match " + f.Selector

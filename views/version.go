@@ -34,7 +34,7 @@ func settingsOf(c *cronium.Content) []setting {
 		{name: "Input", after: f.Input}, {name: "Schema", after: f.InputSchema},
 	}
 	if c.On != nil {
-		list = append(list, setting{name: "Servers", after: strings.Join(fleetWords(c.On, -1), " ")})
+		list = append(list, setting{name: "Servers", after: strings.Join(FleetWords(c.On, -1), " ")})
 	}
 	for _, v := range c.Environment {
 		list = append(list, setting{name: v.Name, after: v.Value})
