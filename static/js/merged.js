@@ -1,12 +1,15 @@
 // <cronium-merged src>: the output of all hosts of a job by time, each in a colour
-// of its own. While the job runs its last lines are shown, anew as more is
-// stored; when it has ended all of it, page by page.
+// of its own: its last lines, anew as more is stored, and more of them on demand.
+// All of it is a download.
 import { draw } from "./ansi.js";
 
-const last = 500;
+const few = 500;
+const many = 5000; // what one answer holds at most
 const colours = [6, 3, 4, 5, 2, 12, 11, 13, 14, 10, 9, 7]; // of the terminal palette
 
 customElements.define("cronium-merged", class extends HTMLElement {
+  last = few;
+
   connectedCallback() {
     if (this.list) return;
     this.list = document.createElement("div");
@@ -50,13 +53,13 @@ customElements.define("cronium-merged", class extends HTMLElement {
     this.reading = true;
     do {
       this.again = false;
-      await this.fetch(-last, true);
+      await this.fetch(-this.last, true);
     } while (this.again);
     this.reading = false;
   }
 
   async fetch(from, whole) {
-    const response = await fetch(`${this.getAttribute("src")}?from=${from}&limit=${last}`);
+    const response = await fetch(`${this.getAttribute("src")}?from=${from}&limit=${this.last}`);
     const page = await response.json();
     if (!response.ok) {
       this.foot.textContent = page.detail;
@@ -78,7 +81,12 @@ customElements.define("cronium-merged", class extends HTMLElement {
     const download = Object.assign(document.createElement("a"), { href: `${this.getAttribute("src")}?download=1`, textContent: "Download all" });
     const earlier = from < 0 ? page.next - page.lines.length : 0;
     const text = earlier > 0 ? `The last ${page.lines.length} of ${page.next} lines. ` : `${page.next} lines. `;
-    this.foot.replaceChildren(text, download);
+    const more = Object.assign(document.createElement("button"), { type: "button", className: "btn small plain", textContent: `Show ${many}` });
+    more.onclick = () => {
+      this.last = many;
+      this.read();
+    };
+    this.foot.replaceChildren(text, ...(earlier > 0 && this.last < many ? [more, " "] : []), download);
   }
 
   row(line) {
