@@ -2,6 +2,7 @@ package handlers
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -28,10 +29,17 @@ func (h *Handlers) fleetPage(w http.ResponseWriter, r *http.Request, job *store.
 		return err
 	}
 	page.Principal = principal(r)
-	if err := h.showHost(r, &page); err != nil {
-		return err
-	}
 	part := r.URL.Query().Get("part")
+	if part == "" || part == "same" || part == "side" {
+		if err := h.explainFleet(r, &page); err != nil {
+			return err
+		}
+	}
+	if part == "" || part == "output" {
+		if err := h.showHost(r, &page); err != nil {
+			return err
+		}
+	}
 	if page.Tab == "same" || part == "same" {
 		if err := h.compareGroups(r, &page); err != nil {
 			return err
@@ -74,16 +82,20 @@ func (h *Handlers) fleet(r *http.Request, job *store.JobRow) (views.Fleet, error
 		return page, err
 	}
 	page.Content = content
-	if page.Groups, page.Failures, err = h.groups(r, page.Targets); err != nil {
-		return page, err
+	return page, nil
+}
+
+// explainFleet adds who said the same and why hosts failed, for which outputs are
+// read.
+func (h *Handlers) explainFleet(r *http.Request, page *views.Fleet) (err error) {
+	if page.Groups, page.Failures, err = h.groups(r, page.Targets); err != nil || !failed(&page.Job.Job) {
+		return err
 	}
-	if failed(&page.Job.Job) {
-		if page.LastGood, err = h.lastGood(r, &page.Job.Job); err != nil {
-			return page, err
-		}
-		page.Changed, err = h.whatDiffers(r, page.Targets)
+	if page.LastGood, err = h.lastGood(r, &page.Job.Job); err != nil {
+		return err
 	}
-	return page, err
+	page.Changed, err = h.whatDiffers(r, page.Targets)
+	return err
 }
 
 // showHost chooses whose output is on the page: the host that the address names,
@@ -172,6 +184,9 @@ func groupKey(t *cronium.JobTarget) string {
 
 func (h *Handlers) groupLines(r *http.Request, t *cronium.JobTarget, from int64) ([]string, error) {
 	e, err := h.Store.Execution(r.Context(), t.WorkspaceID, *t.ExecutionID)
+	if errors.Is(err, cronium.ErrNotFound) {
+		return nil, nil // its week was dropped before that of the job
+	}
 	if err != nil || e.OutputBytes == 0 {
 		return nil, err
 	}

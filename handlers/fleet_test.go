@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"cronium.dev/cronium"
+	"cronium.dev/live"
 )
 
 func TestAnEventIsPutOnServersByItsForm(t *testing.T) {
@@ -94,5 +95,58 @@ func TestARunMayGoToOtherServers(t *testing.T) {
 	}
 	if len(job.Servers) != 1 || job.Servers[0] != servers["db-1"] {
 		t.Errorf("it runs on %v, want db-1", job.Servers)
+	}
+}
+
+// fleetJob is a job of which one server succeeded, one failed and one runs.
+func (s *site) fleetJob(t *testing.T) cronium.ID {
+	t.Helper()
+	event, servers := s.fleetEvent(t, "web-1", "web-2", "db-1")
+	job := cronium.NewID()
+	s.exec(t, `INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, targets, targets_succeeded, targets_failed, started_at)
+		VALUES ($1, $2, $3, 1, 'NORMAL', 'RUNNING', 'MANUAL', 'Mira', 3, 1, 1, now())`, job, s.home, event)
+	for i, c := range []struct{ name, status, reason string }{{"web-1", "SUCCESS", ""}, {"web-2", "FAILURE", "The <disk> is full."}, {"db-1", "RUNNING", ""}} {
+		execution := cronium.NewID()
+		s.exec(t, `INSERT INTO executions (id, workspace_id, job_id, attempt, target, server_id, status, started_at) VALUES ($1, $2, $3, 1, 'ssh', $4, $5, now())`,
+			execution, s.home, job, servers[c.name], c.status)
+		s.exec(t, `INSERT INTO job_targets (job_id, server_id, workspace_id, position, kind, name, status, reason, execution_id, attempts, started_at)
+			VALUES ($1, $2, $3, $4, 'ssh', $5, $6, $7, $8, 1, now())`, job, servers[c.name], s.home, i, c.name, c.status, c.reason, execution)
+	}
+	return job
+}
+
+func TestThePageOfAJobOnServersShowsEachHostAndFailuresFirst(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t, withServers(t))
+	b := s.signedIn(t, "mira@example.com")
+	path := "/jobs/" + s.fleetJob(t).String()
+	page := b.get(path)
+	page.want(t, http.StatusOK, "2 of 3 done", "<b>1</b> succeeded", "<b>1</b> failed", "What failed so far", "The &lt;disk&gt; is full.", `title="db-1: Running"`,
+		`data-name="web-2"`) // the one that failed is shown first
+	b.get(path+"?host=db-1").want(t, http.StatusOK, `data-name="db-1"`)
+	b.get(path+"?tab=hosts").want(t, http.StatusOK, "?host=web-1", "?host=web-2")
+	b.get(path+"?part=output&host=web-1").want(t, http.StatusOK, `data-name="web-1"`)
+	b.get("/jobs").want(t, http.StatusOK, "servers 2/3")
+	b.get("/").want(t, http.StatusOK, "servers 2/3")
+}
+
+// A page is sent all hosts at first, and then those alone that have changed.
+func TestAHostThatChangesIsSentAlone(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t, withServers(t))
+	b := s.signedIn(t, "mira@example.com")
+	job := s.fleetJob(t)
+	page := b.open("/live?topics=job:" + job.String())
+	page.next() // the parts that sum up
+	first, _ := page.next()
+	if n := strings.Count(first.data, `"id"`); n != 3 {
+		t.Fatalf("%d hosts are sent at first, want 3: %s", n, first.data)
+	}
+	s.exec(t, `UPDATE job_targets SET status = 'SUCCESS', finished_at = now() WHERE job_id = $1 AND name = 'db-1'`, job)
+	s.Hub.Publish(live.JobTopic(job))
+	page.next()
+	next, _ := page.next()
+	if n := strings.Count(next.data, `"id"`); n != 1 || !strings.Contains(next.data, "db-1: Success") {
+		t.Errorf("one host has changed, and sent is %s", next.data)
 	}
 }

@@ -44,7 +44,9 @@ type pageTopic struct {
 	pause time.Duration
 	last  time.Time // when it was sent
 	due   bool
-	cells map[string]components.HostChange // of a job on servers: the hosts as they were sent
+	// Of a job on servers: the hosts as they were sent, and how many had failed.
+	cells    map[string]components.HostChange
+	failures int
 }
 
 // live is all that a page is told while it is open, on one connection:
@@ -321,12 +323,20 @@ func (p *livePage) sendFleet(t *pageTopic, job *store.JobRow) (final bool, err e
 			changed = append(changed, cell)
 		}
 	}
-	if err := p.sendParts(page.Changes(len(page.Failures) > 0)); err != nil {
+	final = page.Job.Status.Final()
+	failures := page.Tally().Failed()
+	why := failures != t.failures || final
+	if t.failures = failures; why {
+		if err := p.explainFleet(p.request, &page); err != nil {
+			return false, fmt.Errorf("explain job %s: %w", t.job, err)
+		}
+	}
+	if err := p.sendParts(page.Changes(why)); err != nil {
 		return false, err
 	}
 	cells, err := json.Marshal(changed)
 	if err != nil {
 		return false, err
 	}
-	return page.Job.Status.Final(), p.stream.send("", "hosts", cells)
+	return final, p.stream.send("", "hosts", cells)
 }
