@@ -312,6 +312,8 @@ func (p *livePage) sendFleet(t *pageTopic, job *store.JobRow) (final bool, err e
 	if page.OpenJobs, err = p.Store.OpenJobCount(p.request.Context(), page.Principal.WorkspaceID); err != nil {
 		return false, err
 	}
+	// All targets are read each time: the more there are, the more rarely.
+	t.pause = jobPause * time.Duration(1+len(page.Targets)/1000)
 	if t.cells == nil {
 		t.cells = make(map[string]components.HostChange, len(page.Targets))
 	}
