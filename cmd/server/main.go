@@ -23,13 +23,24 @@ import (
 var version = "development"
 
 type cli struct {
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	User    userCommand    `cmd:"" help:"Add, list, change and remove people, and set passwords."`
-	Token   tokenCommand   `cmd:"" help:"Make, list and revoke API tokens."`
-	Keys    keysCommand    `cmd:"" help:"Replace the keys that protect stored passwords and private keys."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database to this version and exit. Serve does it too."`
-	Doctor  doctorCommand  `cmd:"" help:"Check engine, database, disk, clock and port, and say what to do."`
+	Serve   serveCommand   `cmd:"" group:"Server" help:"Run the server."`
+	User    userCommand    `cmd:"" group:"Server" help:"Add, list, change and remove people, and set passwords."`
+	Token   tokenCommand   `cmd:"" group:"Server" help:"Make, list and revoke API tokens."`
+	Keys    keysCommand    `cmd:"" group:"Server" help:"Replace the keys that protect stored passwords and private keys."`
+	Migrate migrateCommand `cmd:"" group:"Server" help:"Bring the database to this version and exit. Serve does it too."`
+	Doctor  doctorCommand  `cmd:"" group:"Server" help:"Check engine, database, disk, clock and port, and say what to do."`
 	Version versionCommand `cmd:"" help:"Print the version."`
+
+	Login      loginCommand      `cmd:"" group:"Client" help:"Keep a server's address and an API token for the commands below."`
+	Logout     logoutCommand     `cmd:"" group:"Client" help:"Forget the token."`
+	Run        runCommand        `cmd:"" group:"Client" help:"Run an event."`
+	Logs       logsCommand       `cmd:"" group:"Client" help:"Show what a job printed."`
+	Ps         psCommand         `cmd:"" group:"Client" help:"List jobs, those that have not ended."`
+	Cancel     cancelCommand     `cmd:"" group:"Client" help:"Stop a job."`
+	Events     eventsCommand     `cmd:"" group:"Client" help:"List events."`
+	Servers    serversCommand    `cmd:"" group:"Client" help:"List servers."`
+	SSH        sshCommand        `cmd:"" name:"ssh" group:"Client" help:"Open a terminal on a server, through the Cronium server."`
+	Completion completionCommand `cmd:"" group:"Client" help:"Print a shell's completion of these commands."`
 }
 
 type versionCommand struct{}
@@ -48,8 +59,11 @@ func main() {
 		kong.ShortUsageOnError(), kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Vars{"data": defaultDataDir()})
 	if err := command.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "cronium: "+explain(err))
-		os.Exit(1)
+		text, code := explainClient(err)
+		if text != "" {
+			fmt.Fprintln(os.Stderr, "cronium: "+text)
+		}
+		os.Exit(code)
 	}
 }
 

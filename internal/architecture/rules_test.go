@@ -40,6 +40,7 @@ var layers = map[string][]string{
 	"live":        {"cronium", "store", "output"},
 	"tools":       {"cronium", "secrets"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
+	"client":      {},
 	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
 	"files":       {"cronium", "agent/proto", "agent/manifest", "executor"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
