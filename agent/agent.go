@@ -158,7 +158,8 @@ func (a *Agent) Close() error {
 	return a.spool.Close()
 }
 
-// Busy tells whether a script or a terminal runs.
+// Busy tells whether a script or a terminal runs. One that is there for a single
+// script is busy from its start on: its end is kept nowhere else.
 func (a *Agent) Busy() bool {
 	if a.shells.count() > 0 {
 		return true
@@ -170,7 +171,7 @@ func (a *Agent) Busy() bool {
 			return true
 		}
 	}
-	return false
+	return a.config.Single && a.taken
 }
 
 func (a *Agent) find(id string) *execution {

@@ -189,6 +189,33 @@ func TestIdleAgentEnds(t *testing.T) {
 	f.wantExit(0)
 }
 
+// What an agent for a single script has on its disk is gone with it, so it waits
+// for its server however long that takes; one that never had a script does not.
+func TestAnAgentForASingleScriptIsIdleOnlyBeforeIt(t *testing.T) {
+	t.Parallel()
+	unused := newMachine(t, "--single", "--idle-exit", "300ms")
+	used := newMachine(t, "--single", "--idle-exit", "300ms")
+	client, conn := used.connection()
+	j := script("bash", "echo done")
+	used.mustStart(client, j)
+	used.waitFinished(client, j.ExecutionId)
+	conn.Close()
+	if err := <-unused.ended; err != nil {
+		t.Errorf("the unused one ended with %v", err)
+	}
+	unused.ended <- nil
+	// The other has been alone for as long by now, and again.
+	select {
+	case err := <-used.ended:
+		used.ended <- err
+		t.Fatal("the used one ended with what it had to tell")
+	case <-time.After(600 * time.Millisecond):
+	}
+	f := follow(t, used.client(), j.ExecutionId, 0)
+	f.end()
+	f.wantExit(0)
+}
+
 func TestEndedExecutionsAreForgottenAfterAWhile(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)

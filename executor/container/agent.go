@@ -31,6 +31,10 @@ const oldAgent = 24 * time.Hour
 // its unfinished work is removed.
 const fillTimeout = time.Minute
 
+// idleExit ends the agent, and so the container, of an engine that was killed and
+// has forgotten it: nobody is connected and it never had a script.
+const idleExit = 10 * time.Minute
+
 // serveCommand is PID 1 of a script's container.
 func serveCommand(target string, key ed25519.PublicKey) []string {
 	return []string{
@@ -40,6 +44,7 @@ func serveCommand(target string, key ed25519.PublicKey) []string {
 		"--spool", spoolDir,
 		"--work", workDir,
 		"--socket", socketPath,
+		"--idle-exit", idleExit.String(),
 	}
 }
 
