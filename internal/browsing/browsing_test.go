@@ -31,6 +31,12 @@ func Test(t *testing.T) {
 		t.Run("an SSH configuration becomes servers", func(t *testing.T) { serversImported(t, s) })
 		t.Run("keys are rotated while the server runs", func(t *testing.T) { keysRotated(t, s) })
 	})
+	t.Run("Terminals", func(t *testing.T) {
+		t.Parallel()
+		s := startPeopled(t, binaries)
+		t.Run("files of a machine are looked at, downloaded and uploaded", func(t *testing.T) { filesMoved(t, s) })
+		t.Run("shells on a machine outlive a reload and a killed server, and are recorded", func(t *testing.T) { terminalsUsed(t, s) })
+	})
 	t.Run("Pages", func(t *testing.T) {
 		t.Parallel()
 		s := startPeopled(t, binaries)

@@ -62,7 +62,7 @@ class CroniumRecording extends HTMLElement {
     while (this.next < this.events.length && this.events[this.next].at <= this.now) text += this.events[this.next++].text;
     if (text) this.screen.write(text);
     this.slider.value = this.now;
-    this.clock.textContent = `${clock(this.now)} of ${clock(this.length)}`;
+    this.clock.textContent = `${clock(Math.min(this.now, this.length))} of ${clock(this.length)}`;
   }
 
   play() {

@@ -4,6 +4,9 @@ import { Terminal } from "../vendor/xterm/xterm.mjs";
 import { FitAddon } from "../vendor/xterm/addon-fit.mjs";
 import { SearchAddon } from "../vendor/xterm/addon-search.mjs";
 
+const plain = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
+const colours = [...plain, ...plain.map((name) => `bright${name[0].toUpperCase()}${name.slice(1)}`)];
+
 export function newScreen(element, options = {}) {
   const style = getComputedStyle(element);
   const colour = (name) => style.getPropertyValue(name).trim();
@@ -15,7 +18,10 @@ export function newScreen(element, options = {}) {
     scrollback: 10000,
     screenReaderMode: true,
     allowProposedApi: true,
-    theme: { background: opaque(element), foreground: style.color, cursor: colour("--accent"), selectionBackground: "#55719a80" },
+    theme: {
+      background: opaque(element), foreground: style.color, cursor: colour("--accent"), selectionBackground: "#55719a80",
+      ...Object.fromEntries(colours.map((name, i) => [name, colour(`--ansi-${i}`)])),
+    },
     ...options,
   });
   const fit = new FitAddon();
