@@ -93,7 +93,7 @@ func (p Terminal) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1><p class=\"muted\">What is shown is recorded; what you type is not. A shell waits five minutes for a connection that was cut, and ends when nobody types for half an hour.</p></div><div class=\"actions\"><a class=\"btn\" href=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "</h1><p class=\"muted\">What is shown is recorded, what you type is not. A shell waits five minutes for who was cut off.</p></div><div class=\"actions\"><a class=\"btn\" href=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -572,14 +572,14 @@ func (p Recording) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "\"><div class=\"log-bar\"><button type=\"button\" class=\"btn\" data-play disabled>Play</button> <label><span class=\"hidden\">Speed</span> <select><option value=\"1\">1 ×</option> <option value=\"2\" selected>2 ×</option> <option value=\"5\">5 ×</option> <option value=\"20\">20 ×</option></select></label> <input type=\"range\" min=\"0\" max=\"0\" step=\"0.1\" value=\"0\" aria-label=\"Moment\"> <span data-clock role=\"status\">Reading…</span> <input type=\"search\" placeholder=\"Find\" aria-label=\"Find in the recording\" value=\"")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 34, "\"><div class=\"log-bar\"><button type=\"button\" class=\"btn\" data-play disabled>Play</button> <select class=\"short\" aria-label=\"Speed\"><option value=\"1\">1 ×</option> <option value=\"2\" selected>2 ×</option> <option value=\"5\">5 ×</option> <option value=\"20\">20 ×</option></select> <input type=\"range\" min=\"0\" max=\"0\" step=\"0.1\" value=\"0\" aria-label=\"Moment\"> <span data-clock role=\"status\">Reading…</span> <input type=\"search\" placeholder=\"Find\" aria-label=\"Find in the recording\" value=\"")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
 			var templ_7745c5c3_Var28 string
 			templ_7745c5c3_Var28, templ_7745c5c3_Err = templruntime.NewAttributeExpression(p.Query).Resolve(ctx)
 			if templ_7745c5c3_Err != nil {
-				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/terminal.templ`, Line: 216, Col: 95}
+				return templ.Error{Err: templ_7745c5c3_Err, FileName: `views/terminal.templ`, Line: 213, Col: 95}
 			}
 			_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ_7745c5c3_Var28)
 			if templ_7745c5c3_Err != nil {
