@@ -24,7 +24,8 @@ const (
 	maxAsking = 4
 	// joinLimit is how long an agent may take to say its code.
 	joinLimit = 10 * time.Second
-	// bufferBytes is small, because most agents wait most of the time.
+	// bufferBytes is small, because most agents wait most of the time. What is read
+	// is in the buffer of TLS already.
 	bufferBytes = 4 << 10
 )
 
@@ -101,7 +102,7 @@ func (b *Backend) admit(ctx context.Context, conn *tunnel.Conn, address netip.Ad
 func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.EnrolledAgent, address netip.Addr) error {
 	line := &line{Conn: conn}
 	link, err := executor.Connect(ctx, line,
-		grpc.WithReadBufferSize(bufferBytes), grpc.WithWriteBufferSize(bufferBytes),
+		grpc.WithReadBufferSize(0), grpc.WithWriteBufferSize(bufferBytes),
 		grpc.WithKeepaliveParams(keepAlive))
 	if err != nil {
 		return err
@@ -132,6 +133,7 @@ func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.En
 		return err
 	}
 	b.config.Log.InfoContext(ctx, "an agent is connected", "server", agent.ServerID, "name", agent.Name, "version", info.GetVersion())
+	b.admitted.Add(1)
 	b.config.Changed(agent.WorkspaceID)
 	b.task(func() { h.settle() })
 	return nil

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cronium.dev/agent/tunnel"
@@ -67,6 +68,7 @@ type Backend struct {
 	asking chan struct{} // a place for each question about them to the database
 
 	binaries binaries
+	admitted atomic.Int64 // agents, since the process began
 
 	tasks sync.WaitGroup // what ends and tidies connections
 

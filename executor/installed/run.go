@@ -3,6 +3,7 @@ package installed
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 	"time"
 
 	"cronium.dev/agent/tunnel"
@@ -26,6 +27,7 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 	defer hold.Stop()
 	defer keys.Stop()
 	begun := time.Now()
+	var crowd crowd
 	r := &rollout{attempts: map[cronium.ID]*attempt{}, results: make(chan result, 2*atOnce)}
 	for {
 		var err error
@@ -43,6 +45,7 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 		case <-hold.C:
 			err = b.keepHeld(ctx, time.Since(begun) > settleIn)
 			b.refreshOthers(ctx)
+			crowd.passed(b.admitted.Load())
 		}
 		if err != nil && ctx.Err() == nil {
 			b.config.Log.WarnContext(ctx, "the connections of agents and the database may disagree for a while", "error", err)
@@ -100,4 +103,22 @@ func (b *Backend) checkKeys(ctx context.Context) error {
 		})
 	}
 	return nil
+}
+
+// crowd notices when many agents have come, as after a restart.
+type crowd struct {
+	before, last int64 // admitted when memory was given back, and at the last look
+}
+
+// aCrowd is how many agents leave enough behind to be worth a collection.
+const aCrowd = 100
+
+// passed gives back what the handshakes of a crowd have left, once it is in: a
+// server that then idles would keep it for long.
+func (c *crowd) passed(admitted int64) {
+	if still := admitted == c.last; still && admitted-c.before >= aCrowd {
+		c.before = admitted
+		debug.FreeOSMemory()
+	}
+	c.last = admitted
 }
