@@ -18,7 +18,6 @@ import (
 	"golang.org/x/term"
 
 	"cronium.dev/client"
-	"cronium.dev/cronium"
 )
 
 // Exit codes of the commands that speak to a server, beside those of scripts.
@@ -245,13 +244,4 @@ func explainClient(err error) (text string, code int) {
 		return err.Error(), exitUnreachable
 	}
 	return explain(err), 1
-}
-
-// shortID is how lists show an id, the same as the pages.
-func shortID(text string) string {
-	id, ok := cronium.ParseID(text)
-	if !ok {
-		return printable(text)
-	}
-	return cronium.ShortID(id)
 }

@@ -40,7 +40,7 @@ func (d dialled) List(context.Context, *proto.ListRequest) (*proto.ListResponse,
 func dialIn(identity *dial.Identity, log *slog.Logger) (stop func()) {
 	quiet := slog.New(slog.DiscardHandler)
 	listener := dial.NewListener(identity, "dev", quiet)
-	server := grpc.NewServer(grpc.ReadBufferSize(4<<10), grpc.WriteBufferSize(4<<10), grpc.SharedWriteBuffer(true),
+	server := grpc.NewServer(grpc.ReadBufferSize(4<<10), grpc.WriteBufferSize(4<<10),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	proto.RegisterAgentServer(server, dialled{target: identity.Target()})
 	served := make(chan error, 1)
