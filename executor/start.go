@@ -12,9 +12,10 @@ import (
 	"cronium.dev/agent/proto"
 )
 
-// manifestLife is how long an agent accepts a manifest. It covers clocks that
-// differ and a stream that breaks at the start.
-const manifestLife = 15 * time.Minute
+// manifestLife is how long a signed manifest is good for: longer than a clock is
+// usually wrong, by an hour for a machine that has missed the change of the time.
+// Within it an id that was used is refused by the agent's spool.
+const manifestLife = 2 * time.Hour
 
 // partBytes is the size of one blob part on the stream.
 const partBytes = 256 << 10
