@@ -1,8 +1,10 @@
 package agent_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -187,6 +189,23 @@ func TestIdleAgentEnds(t *testing.T) {
 	f := follow(t, m.client(), j.ExecutionId, 0)
 	f.end()
 	f.wantExit(0)
+}
+
+// An engine that stops may do so while a container's agent starts. That is no
+// failure of the agent, from whose end the server learns that it may try again.
+func TestAnAgentThatIsEndedWhileItStartsEndsInGoodOrder(t *testing.T) {
+	t.Parallel()
+	for i := range 40 {
+		m := newMachine(t)
+		time.Sleep(time.Duration(i) * time.Millisecond / 2) // the moment of the signal is what is tried
+		m.terminate()
+		err := <-m.ended
+		m.ended <- nil
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.Exited() {
+			t.Fatalf("ended after %d half milliseconds, it says %v: %s", i, err, m.stderr)
+		}
+	}
 }
 
 // What an agent for a single script has on its disk is gone with it, so it waits

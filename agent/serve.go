@@ -84,7 +84,10 @@ func (a *Agent) Serve(ctx context.Context, streams Streams) error {
 	}
 	a.shutDown(server)
 	for ; ended < len(listeners); ended++ {
-		err = errors.Join(err, <-served)
+		// One that was to begin when the end had come already says so.
+		if e := <-served; !errors.Is(e, grpc.ErrServerStopped) {
+			err = errors.Join(err, e)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
