@@ -31,6 +31,11 @@ func Test(t *testing.T) {
 		t.Run("an SSH configuration becomes servers", func(t *testing.T) { serversImported(t, s) })
 		t.Run("keys are rotated while the server runs", func(t *testing.T) { keysRotated(t, s) })
 	})
+	t.Run("Fleet", func(t *testing.T) {
+		t.Parallel()
+		s := startPeopled(t, binaries)
+		t.Run("an event runs on servers, is watched, and is repeated where it failed", func(t *testing.T) { fleetRun(t, s) })
+	})
 	t.Run("Terminals", func(t *testing.T) {
 		t.Parallel()
 		s := startPeopled(t, binaries)
