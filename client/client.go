@@ -21,11 +21,20 @@ type Client struct {
 	Address string // "https://cronium.example"
 	Token   string // crn_…
 	HTTP    *http.Client
+
+	Answer   time.Duration // longest time for one answer of Do
+	Silence  time.Duration // a stream that is silent for so long is cut: the server sends something every 15 s
+	Patience time.Duration // how long Insist and Follow try while the server does not answer
 }
 
-// New makes a client. The address is that of the pages.
+// New makes a client. The address is that of the pages. It follows no
+// redirection: that would take the token to another place.
 func New(address, token string) *Client {
-	return &Client{Address: strings.TrimRight(address, "/"), Token: token, HTTP: &http.Client{}}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Client{
+		Address: strings.TrimRight(address, "/"), Token: token, HTTP: &http.Client{CheckRedirect: stay},
+		Answer: time.Minute, Silence: 45 * time.Second, Patience: 5 * time.Minute,
+	}
 }
 
 // FieldError is what is wrong with one field of a request.
@@ -42,11 +51,23 @@ type Error struct {
 }
 
 func (e *Error) Error() string {
-	lines := []string{e.Detail}
-	for _, f := range e.Fields {
-		lines = append(lines, strings.TrimSpace(f.Field+" "+f.Message))
+	if len(e.Fields) == 0 {
+		return e.Detail
 	}
-	return strings.Join(lines, "\n  ")
+	fields := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		fields[i] = strings.TrimSpace(f.Field + " " + f.Message)
+	}
+	return strings.TrimRight(e.Detail, ".") + ": " + strings.Join(fields, "; ")
+}
+
+// passing reports whether the same request may succeed later.
+func passing(err error) bool {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return refusal.Status >= 500 || refusal.Status == http.StatusTooManyRequests
+	}
+	return errors.Is(err, ErrUnreachable)
 }
 
 // ErrUnreachable says that the server did not answer.
@@ -63,14 +84,16 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		}
 		reader = bytes.NewReader(raw)
 	}
-	res, err := c.ask(ctx, method, path, query, reader, headers...)
+	limited, cancel := context.WithTimeout(ctx, c.Answer)
+	defer cancel()
+	res, err := c.ask(limited, method, path, query, reader, headers...)
 	if err != nil {
-		return err
+		return lost(ctx, err)
 	}
 	defer res.Body.Close()
 	raw, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
+		return lost(ctx, err)
 	}
 	switch into := answer.(type) {
 	case nil:
@@ -83,6 +106,60 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 		return fmt.Errorf("the server's answer to %s %s cannot be read: %w", method, path, err)
 	}
 	return nil
+}
+
+// Insist is Do, asked again for Patience while the server does not answer or says
+// that something of its own is wrong. Only for what may be asked twice.
+func (c *Client) Insist(ctx context.Context, method, path string, query url.Values, body, answer any, headers ...string) error {
+	begun := time.Now()
+	for wait := firstPause; ; wait = min(2*wait, longestPause) {
+		err := c.Do(ctx, method, path, query, body, answer, headers...)
+		if err == nil || !passing(err) || time.Since(begun) > c.Patience {
+			return err
+		}
+		if pause(ctx, wait) != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+// Copy writes an answer as it is.
+func (c *Client) Copy(ctx context.Context, path string, query url.Values, to io.Writer) error {
+	res, err := c.ask(ctx, http.MethodGet, path, query, nil)
+	if err != nil {
+		return lost(ctx, err)
+	}
+	defer res.Body.Close()
+	read := &reading{Reader: res.Body}
+	if _, err = io.Copy(to, read); err != nil && read.failed {
+		return lost(ctx, err)
+	}
+	return err
+}
+
+// reading tells errors of reading from those of writing.
+type reading struct {
+	io.Reader
+	failed bool
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.failed = err != nil && !errors.Is(err, io.EOF)
+	return n, err
+}
+
+// lost is the error of a connection that failed: that of ctx where it has ended,
+// otherwise ErrUnreachable, unless the server said something.
+func lost(ctx context.Context, err error) error {
+	var refusal *Error
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.As(err, &refusal), errors.Is(err, ErrUnreachable):
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }
 
 // ask sends a request. An answer that is a refusal is an *Error.
@@ -106,26 +183,44 @@ func (c *Client) ask(ctx context.Context, method, path string, query url.Values,
 	}
 	res, err := c.HTTP.Do(req)
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
 	}
-	if res.StatusCode < 400 {
+	if res.StatusCode < 300 {
 		return res, nil
 	}
 	defer res.Body.Close()
+	return nil, c.refusal(res)
+}
+
+// refusal reads what an answer says that is none to the question.
+func (c *Client) refusal(res *http.Response) error {
 	refusal := &Error{Status: res.StatusCode}
+	if to := res.Header.Get("Location"); res.StatusCode < 400 && to != "" {
+		refusal.Detail = fmt.Sprintf("%s sends to %s. Log in with the address that is meant.", c.Address, to)
+		return refusal
+	}
 	raw, _ := io.ReadAll(io.LimitReader(res.Body, 1<<20)) // a part of a refusal is one too
 	if json.Unmarshal(raw, refusal) != nil || refusal.Detail == "" {
-		refusal.Detail = fmt.Sprintf("%s answers %s. Is that the address of a Cronium?", c.Address, res.Status)
+		*refusal = Error{Status: res.StatusCode, Detail: fmt.Sprintf("%s answers %s. Is that the address of a Cronium?", c.Address, res.Status)}
 	}
-	return nil, refusal
+	return refusal
 }
 
 // List reads a list from all of its pages, at most most entries (0: all). name is
 // the list's field in the answers.
 func List[T any](ctx context.Context, c *Client, path, name string, query url.Values, most int) ([]T, error) {
+	return list[T](ctx, c.Do, path, name, query, most)
+}
+
+// InsistList is List by way of Insist.
+func InsistList[T any](ctx context.Context, c *Client, path, name string, query url.Values) ([]T, error) {
+	return list[T](ctx, c.Insist, path, name, query, 0)
+}
+
+// asking is Do or Insist.
+type asking func(ctx context.Context, method, path string, query url.Values, body, answer any, headers ...string) error
+
+func list[T any](ctx context.Context, ask asking, path, name string, query url.Values, most int) ([]T, error) {
 	list := []T{}
 	query = cloned(query)
 	query.Set("limit", "200")
@@ -134,7 +229,7 @@ func List[T any](ctx context.Context, c *Client, path, name string, query url.Va
 	}
 	for {
 		var page map[string]json.RawMessage
-		if err := c.Do(ctx, http.MethodGet, path, query, nil, &page); err != nil {
+		if err := ask(ctx, http.MethodGet, path, query, nil, &page); err != nil {
 			return nil, err
 		}
 		var part []T
@@ -148,7 +243,10 @@ func List[T any](ctx context.Context, c *Client, path, name string, query url.Va
 				return nil, fmt.Errorf("the server's list of %s cannot be read: %w", name, err)
 			}
 		}
-		if next == "" || most > 0 && len(list) >= most {
+		if most > 0 && len(list) >= most {
+			return list[:most], nil
+		}
+		if next == "" {
 			return list, nil
 		}
 		query.Set("cursor", next)
@@ -163,6 +261,20 @@ func cloned(query url.Values) url.Values {
 	return c
 }
 
-// retryAfterCut is the first pause before a stream that was cut is asked for
-// again; it doubles up to 10 s.
-const retryAfterCut = 250 * time.Millisecond
+// Between tries of what failed passes firstPause, then twice as long each time.
+const (
+	firstPause   = 250 * time.Millisecond
+	longestPause = 10 * time.Second
+)
+
+// pause ends early, with its error, when ctx ends.
+func pause(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

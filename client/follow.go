@@ -2,8 +2,11 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,46 +24,71 @@ type Event struct {
 const maxLine = 4 << 20
 
 // Follow reads a stream until handle returns false or an error, or ctx ends. When
-// the connection is cut it comes back and goes on behind the last event; refused
-// for good (an *Error below 500), it gives up.
+// the connection is cut it comes back and goes on behind the last event. It gives
+// up when the server refuses (an *Error), or has not answered for Patience.
 func (c *Client) Follow(ctx context.Context, path string, query url.Values, handle func(Event) (more bool, err error)) error {
-	last := ""
-	for wait := retryAfterCut; ; wait = min(2*wait, 10*time.Second) {
-		progress, done, err := c.stream(ctx, path, query, &last, handle)
-		if done || ctx.Err() != nil {
-			return errors.Join(err, ctx.Err())
-		}
-		var refusal *Error
-		if errors.As(err, &refusal) && refusal.Status < 500 {
+	s := stream{client: c, path: path, query: query, handle: handle}
+	answered := time.Now()
+	for wait := firstPause; ; wait = min(2*wait, longestPause) {
+		done, err := s.read(ctx)
+		switch {
+		case done:
+			return err
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !passing(err):
 			return err
 		}
-		if progress {
-			wait = retryAfterCut
+		if s.answered {
+			answered = time.Now()
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return ctx.Err()
+		if s.progress {
+			wait = firstPause
+		}
+		if time.Since(answered) > c.Patience {
+			return err
+		}
+		if err := pause(ctx, wait); err != nil {
+			return err
 		}
 	}
 }
 
-// stream reads one connection. done: handle wants no more.
-func (c *Client) stream(ctx context.Context, path string, query url.Values, last *string, handle func(Event) (bool, error)) (progress, done bool, err error) {
+// stream is what Follow reads, over one connection after another.
+type stream struct {
+	client *Client
+	path   string
+	query  url.Values
+	handle func(Event) (more bool, err error)
+
+	last     string // id of the last event
+	answered bool   // the latest connection was accepted
+	progress bool   // and brought something
+}
+
+// read reads one connection. done: handle wants no more, and err is its own.
+func (s *stream) read(ctx context.Context) (done bool, err error) {
+	s.answered, s.progress = false, false
+	heard, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silence := time.AfterFunc(s.client.Silence, cancel)
+	defer silence.Stop()
 	headers := []string{"Accept", "text/event-stream"}
-	if *last != "" {
-		headers = append(headers, "Last-Event-ID", *last)
+	if s.last != "" {
+		headers = append(headers, "Last-Event-ID", s.last)
 	}
-	res, err := c.ask(ctx, http.MethodGet, path, query, nil, headers...)
+	res, err := s.client.ask(heard, http.MethodGet, s.path, s.query, nil, headers...)
 	if err != nil {
-		return false, false, err
+		return false, lost(ctx, err)
 	}
 	defer res.Body.Close()
+	s.answered = true
 	lines := bufio.NewScanner(res.Body)
 	lines.Buffer(make([]byte, 64<<10), maxLine)
 	var e Event
 	var data []string
 	for lines.Scan() {
+		silence.Reset(s.client.Silence)
 		field, value, _ := strings.Cut(lines.Text(), ":")
 		value = strings.TrimPrefix(value, " ")
 		switch field {
@@ -75,15 +103,18 @@ func (c *Client) stream(ctx context.Context, path string, query url.Values, last
 				continue // a comment, or the end of nothing
 			}
 			e.Data = strings.Join(data, "\n")
-			more, err := handle(e)
+			more, err := s.handle(e)
 			if err != nil || !more {
-				return true, true, err
+				return true, err
 			}
 			if e.ID != "" {
-				*last = e.ID
+				s.last = e.ID
 			}
-			progress, e, data = true, Event{}, nil
+			s.progress, e, data = true, Event{}, nil
 		}
 	}
-	return progress, false, lines.Err()
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return true, fmt.Errorf("read the stream %s: %w", s.path, lines.Err())
+	}
+	return false, lost(ctx, cmp.Or(lines.Err(), io.ErrUnexpectedEOF))
 }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -32,16 +34,34 @@ type exitCode int
 
 func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
-// clientFlags say which server, and how to answer.
+// clientFlags say which server.
 type clientFlags struct {
-	Server string `env:"CRONIUM_SERVER" placeholder:"URL" help:"Address of the server; without it that of the last login."`
-	JSON   bool   `name:"json" help:"Answer with the API's JSON."`
+	Server string `env:"CRONIUM_SERVER" placeholder:"URL" help:"Address of the server, or its name of login --name; without it that of the last login."`
+}
+
+// listFlags say how to answer, too.
+type listFlags struct {
+	clientFlags
+	JSON bool `name:"json" help:"Answer with the API's JSON."`
 }
 
 // logins is the file of what login stored.
 type logins struct {
-	Current string            `json:"current"` // address
-	Tokens  map[string]string `json:"tokens"`  // by address
+	Current string            `json:"current"`         // address
+	Tokens  map[string]string `json:"tokens"`          // by address
+	Names   map[string]string `json:"names,omitempty"` // addresses by the names that login gave them
+}
+
+// address is that of a server which is named by its address or its name; that of
+// the last login for "".
+func (l *logins) address(server string) string {
+	if server == "" {
+		return l.Current
+	}
+	if address := l.Names[server]; address != "" {
+		return address
+	}
+	return strings.TrimRight(server, "/")
 }
 
 func loginsFile() (string, error) {
@@ -53,7 +73,7 @@ func loginsFile() (string, error) {
 }
 
 func readLogins() (*logins, error) {
-	l := &logins{Tokens: map[string]string{}}
+	l := &logins{Tokens: map[string]string{}, Names: map[string]string{}}
 	path, err := loginsFile()
 	if err != nil {
 		return nil, err
@@ -105,12 +125,12 @@ func (f *clientFlags) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	address := strings.TrimRight(f.Server, "/")
-	if address == "" {
-		address = l.Current
-	}
+	address := l.address(f.Server)
 	if address == "" {
 		return nil, errors.New("no server is known. Run: cronium login URL")
+	}
+	if !strings.HasPrefix(address, "https://") && !strings.HasPrefix(address, "http://") {
+		return nil, fmt.Errorf("no login has the name %q. Give an address, or run: cronium login URL --name %s", address, address)
 	}
 	token := os.Getenv("CRONIUM_TOKEN")
 	if token == "" {
@@ -125,6 +145,7 @@ func (f *clientFlags) client() (*client.Client, error) {
 type loginCommand struct {
 	URL       string `arg:"" name:"url" help:"Address of the server, like https://cronium.example."`
 	TokenFile string `name:"token-file" placeholder:"FILE" help:"File with an API token; without it $$CRONIUM_TOKEN, or it is asked for."`
+	Name      string `placeholder:"NAME" help:"A short name for --server."`
 }
 
 // Run stores a token once the server has taken it.
@@ -138,12 +159,13 @@ func (c *loginCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var who struct {
-		Name  string
-		Email string
-		Role  string
-		Token struct{ Scope string }
+	if token == "" {
+		return fmt.Errorf("there is no token. Make one at %s/settings/tokens", address)
 	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		fmt.Fprintf(os.Stderr, "cronium: %s is not encrypted: whoever is on the way can read the token\n", address)
+	}
+	var who whoami
 	if err := client.New(address, token).Do(ctx, http.MethodGet, "/whoami", nil, nil, &who); err != nil {
 		return err
 	}
@@ -152,10 +174,55 @@ func (c *loginCommand) Run(ctx context.Context) error {
 		return err
 	}
 	l.Current, l.Tokens[address] = address, token
+	if c.Name != "" {
+		l.Names[c.Name] = address
+	}
 	if err := l.save(); err != nil {
 		return err
 	}
-	fmt.Printf("Signed in to %s as %s (%s), with a token of the scope %s.\n", address, printable(who.Name), printable(who.Email), printable(who.Token.Scope))
+	fmt.Printf("Signed in to %s as %s.\n", address, who)
+	return nil
+}
+
+func loopback(host string) bool {
+	address, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && address.IsLoopback()
+}
+
+// whoami is who asks, as the server knows them.
+type whoami struct {
+	Name  string
+	Email string
+	Role  string
+	Token struct{ Scope string }
+}
+
+func (w whoami) String() string {
+	return printable(fmt.Sprintf("%s (%s), %s, with a token of the scope %s", w.Name, w.Email, w.Role, w.Token.Scope))
+}
+
+type whoamiCommand struct {
+	listFlags
+}
+
+// Run tells who the server takes the token's holder for.
+func (c *whoamiCommand) Run(ctx context.Context) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	var raw json.RawMessage
+	if err := api.Do(ctx, http.MethodGet, "/whoami", nil, nil, &raw); err != nil {
+		return err
+	}
+	if c.JSON {
+		return printJSON(raw)
+	}
+	var who whoami
+	if err := json.Unmarshal(raw, &who); err != nil {
+		return fmt.Errorf("read who asks: %w", err)
+	}
+	fmt.Printf("%s at %s\n", who, api.Address)
 	return nil
 }
 
@@ -186,11 +253,12 @@ func (c *logoutCommand) Run() error {
 	if err != nil {
 		return err
 	}
-	address := strings.TrimRight(c.Server, "/")
-	if address == "" {
-		address = l.Current
+	address := l.address(c.Server)
+	if l.Tokens[address] == "" {
+		return errors.New("there is no login to forget")
 	}
 	delete(l.Tokens, address)
+	maps.DeleteFunc(l.Names, func(_, named string) bool { return named == address })
 	if l.Current == address {
 		l.Current = ""
 	}
@@ -198,10 +266,10 @@ func (c *logoutCommand) Run() error {
 }
 
 // printable is a text of the server as a terminal may show it: without control
-// characters and escape sequences.
+// characters, escape sequences, and what turns the direction of writing.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == unicode.ReplacementChar {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
@@ -238,10 +306,12 @@ func explainClient(err error) (text string, code int) {
 		return "", int(explained)
 	case errors.Is(err, context.Canceled):
 		return "", exitCancelled
+	case errors.As(err, &refusal) && refusal.Status == http.StatusUnauthorized:
+		return "the server does not take the token: it is wrong, has expired or was revoked. Make one under Settings, and run: cronium login URL", 1
 	case errors.As(err, &refusal):
 		return printable(strings.ReplaceAll(refusal.Error(), "\n", " ")), 1
 	case errors.Is(err, client.ErrUnreachable):
-		return err.Error(), exitUnreachable
+		return printable(err.Error()), exitUnreachable
 	}
 	return explain(err), 1
 }

@@ -15,7 +15,7 @@ import (
 )
 
 type psCommand struct {
-	clientFlags
+	listFlags
 	All    bool   `short:"a" help:"Also those that have ended."`
 	Event  string `placeholder:"NAME" help:"Of events whose name has this."`
 	Status string `placeholder:"STATUS" help:"In these statuses, with commas between: QUEUED, CLAIMED, RUNNING, COMPLETED, FAILED, CANCELLED."`
@@ -85,6 +85,14 @@ func took(j *clientJob) string {
 	return d.Round(time.Second).String()
 }
 
+// jobID says what is wrong with the id of a job.
+func jobID(text string) error {
+	if _, ok := cronium.ParseID(text); !ok {
+		return fmt.Errorf("%q is no job's id; \"cronium ps\" shows them", text)
+	}
+	return nil
+}
+
 type cancelCommand struct {
 	clientFlags
 	Job string `arg:"" help:"The job's id."`
@@ -96,11 +104,14 @@ func (c *cancelCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return api.Do(ctx, http.MethodPost, "/jobs/"+url.PathEscape(c.Job)+"/cancel", nil, nil, nil)
+	if err := jobID(c.Job); err != nil {
+		return err
+	}
+	return api.Do(ctx, http.MethodPost, "/jobs/"+c.Job+"/cancel", nil, nil, nil)
 }
 
 type eventsCommand struct {
-	clientFlags
+	listFlags
 }
 
 // Run lists events.
@@ -128,7 +139,7 @@ func (c *eventsCommand) Run(ctx context.Context) error {
 }
 
 type serversCommand struct {
-	clientFlags
+	listFlags
 	Selector string `arg:"" optional:"" help:"Those that match, like env=prod and role=web."`
 }
 

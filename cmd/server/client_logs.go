@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -12,21 +13,21 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/term"
-
 	"cronium.dev/client"
-	"cronium.dev/cronium"
 )
-
-// mergedPause is how often the merged output of a job on several servers is asked
-// for while it is followed.
-const mergedPause = time.Second
 
 type logsCommand struct {
 	clientFlags
-	Job    string `arg:"" help:"The job's id."`
+	Job    string `arg:"" help:"The id of the job, or of one of its executions."`
 	Follow bool   `short:"f" help:"Stay until the run has ended."`
 	Host   string `placeholder:"NAME" help:"Of this server alone."`
+	Since  string `placeholder:"TIME" help:"What was printed since then: 10m, or 2026-11-25T06:00:00Z."`
+}
+
+// shown says which part of a job's output is shown.
+type shown struct {
+	server string    // id of a server; "" for all
+	since  time.Time // zero for all
 }
 
 // Run shows what a job's script has printed. Output is passed on as it is.
@@ -35,121 +36,117 @@ func (c *logsCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, ok := cronium.ParseID(c.Job); !ok {
-		return fmt.Errorf("%q is no job's id; \"cronium ps\" shows them", c.Job)
+	if err := jobID(c.Job); err != nil {
+		return err
 	}
-	if c.Host != "" {
-		execution, err := executionOn(ctx, api, c.Job, c.Host)
-		if err != nil {
-			return err
-		}
-		return showExecution(ctx, api, execution, c.Follow)
+	var what shown
+	if what.since, err = parseSince(c.Since, time.Now()); err != nil {
+		return err
 	}
-	if c.Follow {
-		return followJob(ctx, api, c.Job)
+	var job clientJob
+	err = api.Do(ctx, http.MethodGet, "/jobs/"+c.Job, nil, nil, &job)
+	var refusal *client.Error
+	if errors.As(err, &refusal) && refusal.Status == http.StatusNotFound {
+		return c.execution(ctx, api, what)
 	}
-	job, err := getJob(ctx, api, c.Job)
 	if err != nil {
 		return err
 	}
-	if job.Target == string(cronium.TargetServers) {
-		_, err := showMerged(ctx, api, job.ID, 0)
-		return err
+	if c.Host != "" {
+		if what.server, err = serverOf(ctx, api, job.ID, c.Host); err != nil {
+			return err
+		}
 	}
-	executions, err := jobExecutions(ctx, api, job.ID)
+	if c.Follow {
+		return followJob(ctx, api, job.ID, what)
+	}
+	if job.severalServers() && what.server == "" {
+		return showMerged(ctx, api, job.ID, what.since)
+	}
+	executions, err := executionsOf(ctx, api, job.ID, what.server)
 	if err != nil || len(executions) == 0 {
 		return err
 	}
-	return showExecution(ctx, api, executions[len(executions)-1].ID, false)
+	return showExecution(ctx, api, &executions[len(executions)-1], what.since, false, plain)
 }
 
-func executionOn(ctx context.Context, api *client.Client, job, host string) (string, error) {
-	targets, err := client.List[struct {
-		Server      string `json:"server"`
-		ExecutionID string `json:"execution_id"`
-	}](ctx, api, "/jobs/"+job+"/targets", "targets", nil, 0)
+// execution shows the output of one execution.
+func (c *logsCommand) execution(ctx context.Context, api *client.Client, what shown) error {
+	var e clientExecution
+	if err := api.Do(ctx, http.MethodGet, "/executions/"+c.Job, nil, nil, &e); err != nil {
+		return err
+	}
+	return showExecution(ctx, api, &e, what.since, c.Follow, plain)
+}
+
+// parseSince reads a moment, or a time before now.
+func parseSince(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if ago, err := time.ParseDuration(text); err == nil {
+		return now.Add(-ago), nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return at, fmt.Errorf("%q is no time for --since, like 10m or 2026-11-25T06:00:00Z", text)
+	}
+	return at, nil
+}
+
+// serverOf is the id of a job's server of that name.
+func serverOf(ctx context.Context, api *client.Client, job, host string) (string, error) {
+	targets, err := jobTargets(ctx, api, job)
 	if err != nil {
 		return "", err
 	}
 	for _, t := range targets {
 		if strings.EqualFold(t.Server, host) {
-			if t.ExecutionID == "" {
-				return "", fmt.Errorf("the job has not run on %s", host)
-			}
-			return t.ExecutionID, nil
+			return t.ServerID, nil
 		}
 	}
 	return "", fmt.Errorf("the job does not run on a server named %q", host)
 }
 
-// followJob shows the output of a job's attempts, one after the other, or of its
-// servers together, until the job is final.
-func followJob(ctx context.Context, api *client.Client, id string) error {
-	job, err := getJob(ctx, api, id)
-	if err != nil {
-		return err
+// writing takes pieces of output; stream is stdout or stderr.
+type writing func(stream, text string) error
+
+// plain passes output on: stdout to stdout, stderr to stderr.
+func plain(stream, text string) error {
+	_, err := outputFor(stream).WriteString(text)
+	return err
+}
+
+func outputFor(stream string) *os.File {
+	if stream == "stderr" {
+		return os.Stderr
 	}
-	if job.Target == string(cronium.TargetServers) {
-		return followMerged(ctx, api, id)
-	}
-	for shown := 0; ; {
-		executions, err := jobExecutions(ctx, api, id)
-		if err != nil {
-			return err
-		}
-		for ; shown < len(executions); shown++ {
-			if shown > 0 {
-				fmt.Fprintf(os.Stderr, "attempt %d\n", executions[shown].Attempt)
-			}
-			if err := showExecution(ctx, api, executions[shown].ID, true); err != nil {
-				return err
-			}
-		}
-		job, err := getJob(ctx, api, id)
-		if err != nil || job.final() {
-			return err
-		}
-		if err := pauseFor(ctx, 100*time.Millisecond); err != nil {
-			return err
-		}
-	}
+	return os.Stdout
 }
 
 // errNoMore ends a stream that has shown what there is.
 var errNoMore = errors.New("that is all for now")
 
-// showExecution writes stdout to stdout and stderr to stderr.
-func showExecution(ctx context.Context, api *client.Client, id string, follow bool) error {
-	var known struct {
-		OutputBytes int64 `json:"output_bytes"`
+// showExecution gives the output of one execution to write: until its end, or, not
+// followed, what there is of it now.
+func showExecution(ctx context.Context, api *client.Client, e *clientExecution, since time.Time, follow bool, write writing) error {
+	if !follow && e.OutputBytes == 0 {
+		return nil
 	}
-	if !follow {
-		if err := api.Do(ctx, http.MethodGet, "/executions/"+id, nil, nil, &known); err != nil || known.OutputBytes == 0 {
-			return err
-		}
+	skipMS := 0.0
+	if !since.IsZero() && e.StartedAt != nil {
+		skipMS = float64(since.Sub(*e.StartedAt)) / float64(time.Millisecond)
 	}
-	err := api.Follow(ctx, "/executions/"+id+"/output/stream", nil, func(e client.Event) (bool, error) {
-		switch e.Name {
+	err := api.Follow(ctx, "/executions/"+e.ID+"/output/stream", nil, func(event client.Event) (bool, error) {
+		switch event.Name {
 		case "end":
 			return false, nil
 		case "output":
-			var piece struct {
-				Records []struct{ Stream, Text string }
+			if err := writeRecords(event.Data, skipMS, write); err != nil {
+				return false, err
 			}
-			if err := json.Unmarshal([]byte(e.Data), &piece); err != nil {
-				return false, fmt.Errorf("read output: %w", err)
-			}
-			for _, r := range piece.Records {
-				to := os.Stdout
-				if r.Stream == "stderr" {
-					to = os.Stderr
-				}
-				if _, err := to.WriteString(r.Text); err != nil {
-					return false, err
-				}
-			}
-			offset, _, _ := strings.Cut(e.ID, ":")
-			if at, err := strconv.ParseInt(offset, 10, 64); err == nil && !follow && at >= known.OutputBytes {
+			offset, _, _ := strings.Cut(event.ID, ":")
+			if at, err := strconv.ParseInt(offset, 10, 64); err == nil && !follow && at >= e.OutputBytes {
 				return false, errNoMore
 			}
 		}
@@ -161,58 +158,69 @@ func showExecution(ctx context.Context, api *client.Client, id string, follow bo
 	return err
 }
 
-// followMerged shows the output of all servers of a job until it is final.
-func followMerged(ctx context.Context, api *client.Client, id string) error {
-	for from := 0; ; {
-		job, err := getJob(ctx, api, id)
-		if err != nil {
-			return err
+// writeRecords writes what one event has, but for records from before skipMS of
+// the execution's time.
+func writeRecords(data string, skipMS float64, write writing) error {
+	var piece struct {
+		Records []struct {
+			AtMS         float64 `json:"at_ms"`
+			Stream, Text string
 		}
-		// What is read after the job was final is all.
-		if from, err = showMerged(ctx, api, id, from); err != nil || job.final() {
-			return err
+	}
+	if err := json.Unmarshal([]byte(data), &piece); err != nil {
+		return fmt.Errorf("read output: %w", err)
+	}
+	for _, r := range piece.Records {
+		if r.AtMS < skipMS {
+			continue
 		}
-		if err := pauseFor(ctx, mergedPause); err != nil {
+		if err := write(r.Stream, r.Text); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
-// showMerged writes lines from one on, each after the name of its server, and
-// gives the number of the next.
-func showMerged(ctx context.Context, api *client.Client, id string, from int) (int, error) {
-	colour := term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == ""
-	for {
+// mergedMost is how many lines of all servers the server gives in pages.
+const mergedMost = 100_000
+
+// showMerged writes the output of all servers of a job as far as it is there, by
+// time, each line after the name of its server.
+func showMerged(ctx context.Context, api *client.Client, id string, since time.Time) error {
+	hosts := newHostPrinter()
+	path := "/jobs/" + id + "/output"
+	if since.IsZero() { // everything, however much it is
+		lines, pipe := io.Pipe()
+		go func() { pipe.CloseWithError(api.Copy(ctx, path, url.Values{"download": {"true"}}, pipe)) }()
+		defer lines.Close()
+		return hosts.merged(lines)
+	}
+	for from := 0; ; {
 		var page struct {
 			Lines []struct {
 				Server, Text, Stream string
+				At                   time.Time
 			}
 			Next int
 			More bool
 		}
 		query := url.Values{"from": {strconv.Itoa(from)}, "limit": {"5000"}}
-		if err := api.Do(ctx, http.MethodGet, "/jobs/"+id+"/output", query, nil, &page); err != nil {
-			return from, err
+		if err := api.Do(ctx, http.MethodGet, path, query, nil, &page); err != nil {
+			return err
 		}
 		for _, line := range page.Lines {
-			name := printable(line.Server)
-			if colour {
-				name = "\x1b[" + strconv.Itoa(31+hostColour(name)) + "m" + name + "\x1b[0m"
+			if line.At.Before(since) {
+				continue
 			}
-			fmt.Printf("%s | %s\n", name, line.Text)
+			if err := hosts.line(line.Server, line.Stream, line.Text); err != nil {
+				return err
+			}
 		}
-		from = page.Next
-		if !page.More || len(page.Lines) == 0 {
-			return from, nil
+		if !page.More {
+			return nil
+		}
+		if from = page.Next; from >= mergedMost || len(page.Lines) == 0 {
+			return fmt.Errorf("there are more than %d lines; with --since no more can be read. Take --host, or leave out --since", from)
 		}
 	}
-}
-
-// hostColour is one of six colours, always the same for a name.
-func hostColour(name string) int {
-	sum := 0
-	for _, b := range []byte(name) {
-		sum = sum*31 + int(b)
-	}
-	return (sum%6 + 6) % 6
 }

@@ -1,7 +1,8 @@
 // Command cronium is the server and its tools: serve runs it, migrate brings a
 // database up to date, doctor looks for what is wrong with a machine, user and
 // token do at the command line what the Settings page does, keys replaces the keys
-// that protect what is stored.
+// that protect what is stored. The other commands, login and those below it, are a
+// client of a server's API; their files are named client_*.
 package main
 
 import (
@@ -33,6 +34,7 @@ type cli struct {
 
 	Login      loginCommand      `cmd:"" group:"Client" help:"Keep a server's address and an API token for the commands below."`
 	Logout     logoutCommand     `cmd:"" group:"Client" help:"Forget the token."`
+	Whoami     whoamiCommand     `cmd:"" group:"Client" help:"Tell who the token stands for, and where."`
 	Run        runCommand        `cmd:"" group:"Client" help:"Run an event."`
 	Logs       logsCommand       `cmd:"" group:"Client" help:"Show what a job printed."`
 	Ps         psCommand         `cmd:"" group:"Client" help:"List jobs, those that have not ended."`
