@@ -104,19 +104,24 @@ func (l *logins) save() error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("store the login: %w", err)
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".logins-*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("store the login: %w", err)
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(append(raw, '\n'))
-	if err = errors.Join(err, file.Close()); err == nil {
-		err = os.Rename(file.Name(), path)
-	}
-	if err != nil {
+	if err := writeWhole(path, append(raw, '\n')); err != nil {
 		return fmt.Errorf("store the login: %w", err)
 	}
 	return nil
+}
+
+// writeWhole replaces a file as a whole; only its owner may read it.
+func writeWhole(path string, content []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".new-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(file.Name(), path)
 }
 
 // client is the server that the flags, the environment or the last login name.

@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,8 +17,12 @@ import (
 	"cronium.dev/client"
 )
 
-// askTime bounds how long a completion waits for the server.
-const askTime = 800 * time.Millisecond
+// A completion waits askTime for the server at most, and what it said is good for
+// namesGood.
+const (
+	askTime   = 800 * time.Millisecond
+	namesGood = 20 * time.Second
+)
 
 type completionCommand struct {
 	Shell string   `arg:"" enum:"bash,zsh,fish,words" help:"bash, zsh or fish."`
@@ -24,20 +33,31 @@ type completionCommand struct {
 // of events and servers are those of now. Nothing of what is typed is evaluated.
 var completions = map[string]string{
 	"bash": `_cronium() {
-	local IFS=$'\n'
-	COMPREPLY=($(cronium completion words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+	local IFS=$'\n' i quote=
+	local -a typed=("${COMP_WORDS[@]:1:COMP_CWORD}")
+	case ${typed[-1]} in [\"\']*) quote=${typed[-1]:0:1} ;; esac
+	for i in "${!typed[@]}"; do
+		case ${typed[i]} in [\"\']*) typed[i]=${typed[i]:1}; typed[i]=${typed[i]%[\"\']} ;; esac
+		typed[i]=${typed[i]//\\/}
+	done
+	COMPREPLY=($(cronium completion words -- "${typed[@]}" 2>/dev/null))
+	if [ -z "$quote" ]; then
+		for i in "${!COMPREPLY[@]}"; do printf -v "COMPREPLY[i]" %q "${COMPREPLY[i]}"; done
+	fi
 }
 complete -o default -F _cronium cronium
 `,
 	"zsh": `#compdef cronium
 _cronium() {
 	local -a found
-	found=("${(@f)$(cronium completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-	compadd -- $found
+	found=(${(f)"$(cronium completion words -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)"})
+	if (( $#found )); then compadd -- "${(@)found}"; else _files; fi
 }
-compdef _cronium cronium
+if [ "$funcstack[1]" = _cronium ]; then _cronium; else compdef _cronium cronium; fi
 `,
 	"fish": `complete -c cronium -f -a '(cronium completion words -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+complete -c cronium -l input-file -r -F
+complete -c cronium -l token-file -r -F
 `,
 }
 
@@ -65,16 +85,29 @@ func (c *completionCommand) Run(ctx context.Context, app *kong.Kong) error {
 // following is what may stand in the place of the last word.
 func following(ctx context.Context, node *kong.Node, words []string) []string {
 	typed, last := words[:len(words)-1], words[len(words)-1]
+	asked := completing{}
 	positional := 0
+	var valued *kong.Flag // whose value comes next
 	for _, word := range typed {
-		if strings.HasPrefix(word, "-") {
-			continue
-		}
-		if child := childOf(node, word); child != nil {
-			node, positional = child, 0
-		} else {
+		switch {
+		case valued != nil:
+			asked.note(valued, word)
+			valued = nil
+		case strings.HasPrefix(word, "-"):
+			name, value, given := strings.Cut(word, "=")
+			if flag := flagOf(node, name); flag != nil && given {
+				asked.note(flag, value)
+			} else if flag != nil && !flag.IsBool() {
+				valued = flag
+			}
+		case childOf(node, word) != nil:
+			node, positional = childOf(node, word), 0
+		default:
 			positional++
 		}
+	}
+	if valued != nil {
+		return asked.values(ctx, valued.Value)
 	}
 	var list []string
 	if strings.HasPrefix(last, "-") {
@@ -91,7 +124,7 @@ func following(ctx context.Context, node *kong.Node, words []string) []string {
 		}
 	}
 	if len(list) == 0 && positional < len(node.Positional) {
-		list = namesFor(ctx, node.Positional[positional].Name)
+		list = asked.values(ctx, node.Positional[positional])
 	}
 	return list
 }
@@ -105,32 +138,119 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// namesFor asks the server for the names that an argument takes. Without a login,
+func flagOf(node *kong.Node, word string) *kong.Flag {
+	for _, group := range node.AllFlags(true) {
+		for _, flag := range group {
+			if word == "--"+flag.Name || flag.Short != 0 && word == "-"+string(flag.Short) {
+				return flag
+			}
+		}
+	}
+	return nil
+}
+
+// completing is what the words so far say about where to ask.
+type completing struct{ server string }
+
+func (c *completing) note(flag *kong.Flag, value string) {
+	if flag.Name == "server" {
+		c.server = value
+	}
+}
+
+// values are those that an argument or a flag takes.
+func (c *completing) values(ctx context.Context, v *kong.Value) []string {
+	if v.Enum != "" {
+		return slices.DeleteFunc(v.EnumSlice(), func(word string) bool { return word == "" || word == "words" })
+	}
+	switch {
+	case v.Name == "event":
+		return c.names(ctx, "/events", "events", "name")
+	case v.Name == "server" && v.Flag == nil, v.Name == "host", v.Name == "on-names":
+		return c.names(ctx, "/servers", "servers", "name")
+	case v.Name == "job":
+		return c.names(ctx, "/jobs", "jobs", "id")
+	case v.Name == "status":
+		return []string{"QUEUED", "CLAIMED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED"}
+	case v.Name == "server":
+		l, err := readLogins()
+		if err != nil {
+			return nil
+		}
+		var known []string
+		for name := range l.Names {
+			known = append(known, name)
+		}
+		for address := range l.Tokens {
+			known = append(known, address)
+		}
+		return known
+	}
+	return nil
+}
+
+// names asks the server for names, unless it was asked just now. Without a login,
 // or when it does not answer at once, there are none.
-func namesFor(ctx context.Context, argument string) []string {
-	path, field := map[string]string{"event": "/events", "server": "/servers", "job": "/jobs"}[argument], "name"
-	if argument == "job" {
-		field = "id"
+func (c *completing) names(ctx context.Context, path, list, field string) []string {
+	flags := clientFlags{Server: c.server}
+	if flags.Server == "" {
+		flags.Server = os.Getenv("CRONIUM_SERVER")
 	}
-	if argument == "shell" {
-		return []string{"bash", "zsh", "fish"}
-	}
-	flags := clientFlags{Server: os.Getenv("CRONIUM_SERVER")}
 	api, err := flags.client()
-	if err != nil || path == "" {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	entries, err := client.List[map[string]any](ctx, api, path, path[1:], nil, 200)
 	if err != nil {
 		return nil
 	}
-	var names []string
+	kept := namesFile(api, path)
+	if names, err := readNames(kept); err == nil {
+		return names
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	entries, err := client.List[map[string]any](ctx, api, path, list, nil, 200)
+	if err != nil {
+		return nil
+	}
+	names := []string{}
 	for _, e := range entries {
 		if name, ok := e[field].(string); ok {
 			names = append(names, name)
 		}
 	}
+	keepNames(kept, names)
 	return names
+}
+
+// namesFile is where names are kept: another file for each server and token.
+func namesFile(api *client.Client, path string) string {
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(api.Address + "\n" + api.Token + "\n" + path))
+	return filepath.Join(dir, "cronium", "names-"+hex.EncodeToString(sum[:8])+".json")
+}
+
+func readNames(file string) ([]string, error) {
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if age := time.Since(info.ModTime()); age < 0 || age > namesGood {
+		return nil, fmt.Errorf("the names are %s old", age)
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	return names, json.Unmarshal(raw, &names)
+}
+
+// keepNames keeps names for the next completion, if it can.
+func keepNames(file string, names []string) {
+	raw, err := json.Marshal(names)
+	if err != nil || file == "" || os.MkdirAll(filepath.Dir(file), 0o700) != nil {
+		return
+	}
+	_ = writeWhole(file, raw)
 }

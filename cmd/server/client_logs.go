@@ -12,8 +12,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"cronium.dev/client"
+	"cronium.dev/cronium"
 )
 
 type logsCommand struct {
@@ -146,7 +148,9 @@ func showExecution(ctx context.Context, api *client.Client, e *clientExecution, 
 				return false, err
 			}
 			offset, _, _ := strings.Cut(event.ID, ":")
-			if at, err := strconv.ParseInt(offset, 10, 64); err == nil && !follow && at >= e.OutputBytes {
+			at, err := strconv.ParseInt(offset, 10, 64)
+			// A character whose rest has not come is not sent.
+			if err == nil && !follow && !cronium.ExecutionStatus(e.Status).Final() && at > e.OutputBytes-utf8.UTFMax {
 				return false, errNoMore
 			}
 		}

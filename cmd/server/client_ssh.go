@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -54,9 +55,6 @@ func windowSize() (columns, rows int) {
 	return columns, rows
 }
 
-// errLeft says that the person has left.
-var errLeft = errors.New("left")
-
 // shellSession joins this terminal to one of the server, again after a cut for as
 // long as the shell waits.
 func shellSession(ctx context.Context, api *client.Client, id string) error {
@@ -67,19 +65,16 @@ func shellSession(ctx context.Context, api *client.Client, id string) error {
 		}
 		defer term.Restore(int(os.Stdin.Fd()), before)
 	}
-	ctx, leave := context.WithCancelCause(ctx)
-	defer leave(nil)
-	typed := make(chan []byte)
-	go readKeys(ctx, typed, leave) // ends with the program: nothing can end a read of the standard input
-	resized := make(chan os.Signal, 1)
-	signal.Notify(resized, syscall.SIGWINCH)
-	defer signal.Stop(resized)
+	s := shellOver{api: api, id: id, typed: make(chan []byte), left: make(chan struct{}), resized: make(chan os.Signal, 1)}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go s.readKeys(ctx) // ends with the program: nothing can end a read of the standard input
+	signal.Notify(s.resized, syscall.SIGWINCH)
+	defer signal.Stop(s.resized)
 	lost := time.Now()
 	for wait := 250 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		joined, err := joinShell(ctx, api, id, typed, resized)
+		joined, err := s.join(ctx)
 		switch {
-		case errors.Is(context.Cause(ctx), errLeft):
-			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err == nil || !errors.Is(err, client.ErrUnreachable):
@@ -87,73 +82,122 @@ func shellSession(ctx context.Context, api *client.Client, id string) error {
 		}
 		if joined {
 			lost, wait = time.Now(), 250*time.Millisecond
-			fmt.Fprint(os.Stderr, "\r\ncronium: the connection was lost; trying again\r\n")
+			fmt.Fprint(os.Stderr, "\r\ncronium: the connection was lost; trying again. Enter, ~ and . leave\r\n")
 		}
 		if time.Since(lost) > cronium.TerminalLinger {
 			return err
 		}
-		if err := pauseFor(ctx, wait); err != nil && errors.Is(context.Cause(ctx), errLeft) {
+		select {
+		case <-s.left:
 			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
 		}
 	}
 }
 
+// shellOver is a shell over one connection after another.
+type shellOver struct {
+	api     *client.Client
+	id      string // of the terminal
+	typed   chan []byte
+	left    chan struct{} // closed when the person has left
+	resized chan os.Signal
+	unsent  []byte // typed, and not known to have been sent
+}
+
 // readKeys passes on what is typed, and takes Enter ~ . as leaving.
-func readKeys(ctx context.Context, typed chan<- []byte, leave context.CancelCauseFunc) {
+func (s *shellOver) readKeys(ctx context.Context) {
 	last := "\r"
+	buf := make([]byte, 4096)
 	for {
-		buf := make([]byte, 4096)
 		n, err := os.Stdin.Read(buf)
-		text := last + string(buf[:n])
+		keys := bytes.Clone(buf[:n])
+		text := last + string(keys)
 		if strings.Contains(text, "\r~.") {
-			leave(errLeft)
+			close(s.left)
 			return
 		}
 		last = text[max(len(text)-2, 0):]
-		if n > 0 {
+		if errors.Is(err, io.EOF) {
+			keys = append(keys, 4) // as Ctrl-D says it
+		}
+		if len(keys) > 0 {
 			select {
-			case typed <- buf[:n]:
+			case s.typed <- keys:
 			case <-ctx.Done():
 				return
 			}
 		}
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				select {
-				case typed <- []byte{4}: // as Ctrl-D says it
-				case <-ctx.Done():
-				}
-			}
 			return
 		}
 	}
 }
 
-// joinShell is one connection. joined: it was there for some time.
-func joinShell(ctx context.Context, api *client.Client, id string, typed <-chan []byte, resized <-chan os.Signal) (joined bool, err error) {
+// linePing is how often the server is asked whether it is there, and linePong how
+// long it may take to say so.
+const (
+	linePing = 10 * time.Second
+	linePong = 10 * time.Second
+)
+
+// leaveTime is how long the server may take to end a shell that has been left.
+const leaveTime = 2 * time.Second
+
+// join is one connection, until the shell has ended or the person has left (nil),
+// or the connection is lost. joined: it was there.
+func (s *shellOver) join(ctx context.Context) (joined bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	address := "ws" + strings.TrimPrefix(api.Address, "http") + "/terminals/" + id + "/socket"
-	conn, res, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + api.Token}}})
+	conn, err := s.dial(ctx)
 	if err != nil {
-		if res != nil && res.StatusCode >= 400 && res.StatusCode < 500 {
-			return false, fmt.Errorf("the server refuses the terminal: %s", res.Status)
-		}
-		return false, fmt.Errorf("%w: %w", client.ErrUnreachable, err)
+		return false, err
 	}
 	defer conn.CloseNow()
 	conn.SetReadLimit(1 << 20)
-	var sending sync.WaitGroup
-	sending.Go(func() { sendKeys(ctx, conn, typed, resized) })
-	defer func() { cancel(); sending.Wait() }()
+	left := false
+	var others sync.WaitGroup
+	others.Go(func() { left = s.send(ctx, conn); cancel() })
+	others.Go(func() { ping(ctx, conn); cancel() })
+	err = show(ctx, conn)
+	cancel()
+	others.Wait()
+	if left {
+		return true, nil
+	}
+	return true, err
+}
+
+func (s *shellOver) dial(ctx context.Context) (*websocket.Conn, error) {
+	address := "ws" + strings.TrimPrefix(s.api.Address, "http") + "/terminals/" + s.id + "/socket"
+	dialling, cancel := context.WithTimeout(ctx, linePing+linePong)
+	defer cancel()
+	conn, res, err := websocket.Dial(dialling, address, &websocket.DialOptions{
+		HTTPClient: s.api.HTTP, HTTPHeader: http.Header{"Authorization": {"Bearer " + s.api.Token}},
+	})
+	switch {
+	case err == nil:
+		return conn, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case res != nil && res.StatusCode >= 300 && res.StatusCode < 500:
+		return nil, fmt.Errorf("the server refuses the terminal: %s", res.Status)
+	}
+	return nil, fmt.Errorf("%w: %w", client.ErrUnreachable, err)
+}
+
+// show writes what the shell prints, until its end (nil) or that of the connection.
+func show(ctx context.Context, conn *websocket.Conn) error {
 	for {
 		kind, data, err := conn.Read(ctx)
 		if err != nil {
-			return true, fmt.Errorf("%w: %w", client.ErrUnreachable, err)
+			return fmt.Errorf("%w: %w", client.ErrUnreachable, err)
 		}
 		if kind == websocket.MessageBinary {
 			if _, err := os.Stdout.Write(data); err != nil {
-				return true, err
+				return err
 			}
 			continue
 		}
@@ -167,33 +211,70 @@ func joinShell(ctx context.Context, api *client.Client, id string, typed <-chan 
 		switch {
 		case said.Type == "end":
 			fmt.Fprint(os.Stderr, "\r\n"+printable(said.Text)+"\r\n")
-			return true, nil
+			return nil
 		case said.Type == "error" && said.Again:
-			return true, fmt.Errorf("%w: %s", client.ErrUnreachable, said.Text)
+			return fmt.Errorf("%w: %s", client.ErrUnreachable, said.Text)
 		case said.Type == "error":
-			return true, errors.New(printable(said.Text))
+			return errors.New(printable(said.Text))
 		}
 	}
 }
 
-// sendKeys passes on what is typed and how large the window is. An error shows
-// in the reading of the same connection.
-func sendKeys(ctx context.Context, conn *websocket.Conn, typed <-chan []byte, resized <-chan os.Signal) {
-	size := func() {
+// send passes on what is typed and how large the window is, and reports whether
+// the person has left: then it has ended the shell. An error of writing is one of
+// reading, too.
+func (s *shellOver) send(ctx context.Context, conn *websocket.Conn) (left bool) {
+	say := func(what map[string]any) error {
+		text, err := json.Marshal(what)
+		if err != nil {
+			return err
+		}
+		return conn.Write(ctx, websocket.MessageText, text)
+	}
+	size := func() error {
 		columns, rows := windowSize()
-		text, err := json.Marshal(map[string]any{"type": "size", "columns": columns, "rows": rows})
-		if err == nil {
-			_ = conn.Write(ctx, websocket.MessageText, text)
+		return say(map[string]any{"type": "size", "columns": columns, "rows": rows})
+	}
+	err := size()
+	for err == nil {
+		if len(s.unsent) > 0 {
+			if err = conn.Write(ctx, websocket.MessageBinary, s.unsent); err == nil {
+				s.unsent = nil
+			}
+			continue
+		}
+		select {
+		case s.unsent = <-s.typed:
+		case <-s.resized:
+			err = size()
+		case <-s.left:
+			err = say(map[string]any{"type": "close"}) // otherwise it waits some minutes for nobody
+			if err == nil {
+				_ = pauseFor(ctx, leaveTime) // it tells of the shell's end before
+			}
+			return true
+		case <-ctx.Done():
+			return false
 		}
 	}
-	size()
+	return false
+}
+
+// ping returns when the server does not answer any more: a line that is cut
+// somewhere says nothing by itself.
+func ping(ctx context.Context, conn *websocket.Conn) {
+	tick := time.NewTicker(linePing)
+	defer tick.Stop()
 	for {
 		select {
-		case keys := <-typed:
-			_ = conn.Write(ctx, websocket.MessageBinary, keys)
-		case <-resized:
-			size()
+		case <-tick.C:
 		case <-ctx.Done():
+			return
+		}
+		pong, done := context.WithTimeout(ctx, linePong)
+		err := conn.Ping(pong)
+		done()
+		if err != nil {
 			return
 		}
 	}

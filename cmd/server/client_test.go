@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -241,4 +242,17 @@ func (l *lockedBuffer) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.b.String()
+}
+
+// ReadFrom takes what is read until an error, and gives that.
+func (l *lockedBuffer) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := make([]byte, 4096)
+	for {
+		got, err := r.Read(buf)
+		n += int64(got)
+		_, _ = l.Write(buf[:got]) // never fails
+		if err != nil {
+			return n, err
+		}
+	}
 }
