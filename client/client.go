@@ -45,12 +45,16 @@ type FieldError struct {
 
 // Error is a refusal (problem+json, RFC 9457).
 type Error struct {
-	Status int          `json:"status"`
-	Detail string       `json:"detail"`
-	Fields []FieldError `json:"errors"`
+	Status    int          `json:"status"`
+	Detail    string       `json:"detail"`
+	Fields    []FieldError `json:"fields"`
+	RequestID string       `json:"request_id"` // names the request in the server's log
 }
 
 func (e *Error) Error() string {
+	if e.Status >= 500 && e.RequestID != "" {
+		return fmt.Sprintf("%s (request %s)", e.Detail, e.RequestID)
+	}
 	if len(e.Fields) == 0 {
 		return e.Detail
 	}

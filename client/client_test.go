@@ -130,7 +130,7 @@ func TestRefusalsSayWhatIsWrong(t *testing.T) {
 		switch r.URL.Path {
 		case "/api/v1/fields":
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			fmt.Fprint(w, `{"status": 422, "detail": "The input is not valid.", "errors": [{"field": "input.n", "message": "must be a number"}]}`)
+			fmt.Fprint(w, `{"status": 422, "detail": "The input is not valid.", "fields": [{"field": "input.n", "message": "must be a number"}]}`)
 		case "/api/v1/moved":
 			http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
 		default:
