@@ -134,7 +134,7 @@ func TestTerminalOnAServer(t *testing.T) {
 	c.Stdin, c.Stdout, c.Stderr = slave, slave, slave
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	var shown lockedBuffer
-	go func() { _, _ = shown.ReadFrom(master) }()
+	go shown.take(master)
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -244,15 +244,14 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// ReadFrom takes what is read until an error, and gives that.
-func (l *lockedBuffer) ReadFrom(r io.Reader) (n int64, err error) {
+// take reads until an error.
+func (l *lockedBuffer) take(r io.Reader) {
 	buf := make([]byte, 4096)
 	for {
 		got, err := r.Read(buf)
-		n += int64(got)
 		_, _ = l.Write(buf[:got]) // never fails
 		if err != nil {
-			return n, err
+			return
 		}
 	}
 }
