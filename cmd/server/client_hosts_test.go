@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"regexp"
@@ -68,6 +67,18 @@ func TestRunsOnServersAreFollowed(t *testing.T) {
 	_, job, _ := strings.Cut(said, "job ")
 	job, _, _ = strings.Cut(job, "\n")
 
+	line := s.line() // the same over one that is cut
+	c := s.command("run", "deploy", "--on", "role=web", "-f", "--server", "http://127.0.0.1:"+strconv.Itoa(line.Port))
+	c.Env = append(c.Env, "CRONIUM_TOKEN="+s.token)
+	cut := s.begin(c)
+	for _, at := range []string{"line 2\n", "line 15\n", "line 30\n"} {
+		cut.prints(t, at)
+		line.Cut()
+	}
+	if code := cut.ends(); code != 1 || linesWith(cut.out.String(), "web-1") != linesWith(out, "web-1") || linesWith(cut.out.String(), "web-2") != linesWith(out, "web-2") {
+		t.Errorf("over a line that is cut: %d\n%s\n%s", code, cut.out.String(), cut.said.String())
+	}
+
 	if out, said, code := s.run("run", "deploy", "--on-names", "WEB-2", "-f"); code != 4 || !strings.HasPrefix(out, "line 1\n") {
 		t.Errorf("on one server: %d\n%s\n%s", code, out, said)
 	}
@@ -102,16 +113,7 @@ func TestTerminalOnAServer(t *testing.T) {
 	t.Parallel()
 	s := newShell(t)
 	s.machine("web-1", "bash", testenv.SharedSSH(t))
-	address, err := url.Parse(s.server.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(address.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := testenv.NewLine(t, address.Hostname(), port)
-
+	line := s.line()
 	master, slave, err := process.OpenTerminal()
 	if err != nil {
 		t.Fatal(err)

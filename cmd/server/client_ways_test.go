@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"net/url"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,6 +53,20 @@ func (b *begun) ends() int {
 	return b.ProcessState.ExitCode()
 }
 
+// line is a way to the server that can be cut.
+func (s *shell) line() *testenv.Line {
+	s.Helper()
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(s.server.Address, "http://"))
+	if err != nil {
+		s.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return testenv.NewLine(s, host, number)
+}
+
 // Who stops a follower stops no run, and a run that is stopped says so.
 func TestFollowersAndRunsAreStoppedApart(t *testing.T) {
 	t.Parallel()
@@ -96,15 +110,7 @@ func TestFollowingOverABadLine(t *testing.T) {
 	s := newShell(t)
 	s.signIn()
 	s.event("count", "for i in $(seq 60); do echo $i; sleep 0.05; done\n", nil)
-	address, err := url.Parse(s.server.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port, err := strconv.Atoi(address.Port())
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := testenv.NewLine(t, address.Hostname(), port)
+	line := s.line()
 	c := s.command("run", "count", "-f", "--server", "http://127.0.0.1:"+strconv.Itoa(line.Port))
 	c.Env = append(c.Env, "CRONIUM_TOKEN="+s.token)
 	run := s.begin(c)
