@@ -73,7 +73,7 @@ func terminalsUsed(t *testing.T, s *site) {
 	p.says(rows, size())
 	p.Size(1280, 900)
 	p.runs(`for i in $(seq 40); do echo line $i; done; printf '\033[3%sm%s\033[0m ' 1 red 2 green 3 yellow 4 blue 5 magenta 6 cyan; ls -l /`)
-	p.says(rows, "cyan")
+	p.says(rows, "cyan total") // printed, where the line that was typed has "cyan;"
 	p.fill(shown+"input[type=search]", "line 7")
 	p.Press(kb.Enter)
 	p.Wait("document.querySelector('cronium-terminal').screen.getSelection() === 'line 7'")
