@@ -88,6 +88,10 @@ const (
 	TriggerAPI    Trigger = "API"    // a token called
 	TriggerRerun  Trigger = "RERUN"
 	TriggerTest   Trigger = "TEST" // Test run in the editor: an unsaved draft's version
+
+	TriggerSchedule Trigger = "SCHEDULE" // Job.Source is the schedule, Job.FireAt the instant
+	TriggerWebhook  Trigger = "WEBHOOK"  // Job.Source is the webhook
+	TriggerEvent    Trigger = "EVENT"    // it follows another job, Job.Source
 )
 
 // Job is one firing of an event.
@@ -100,14 +104,19 @@ type Job struct {
 	Status      JobStatus
 	Result      Result // "" until final
 	Trigger     Trigger
-	TriggeredBy string // a person's or a token's name as it was then
-	RerunOf     *ID    // the job that this one repeats
+	TriggeredBy string     // a person's or a token's name as it was then
+	RerunOf     *ID        // the job that this one repeats
+	Source      *ID        // the schedule, webhook or job that fired it
+	FireAt      *time.Time // the instant of a schedule that it is for
+	Depth       int        // jobs before it in a chain of follow-ups
+	GroupKey    string     // jobs of a workspace with the same key share GroupLimit; "" = none
+	GroupLimit  int        // of the jobs with GroupKey run at once
 	Input       json.RawMessage
 	Output      json.RawMessage // what the script gave to output(); nil if nothing
 	Condition   *bool           // what the script gave to setCondition()
 	Attempts    int             // executions made so far
 	NextAttempt *time.Time      // while QUEUED for a retry
-	Waiting     string          // why a QUEUED job waits: "" or "concurrency"
+	Waiting     string          // why a QUEUED job waits: "", "concurrency", "group", "rate", "quota" or "paused"
 	Error       string          // for a person: why it failed, beyond the exit code
 	Servers     []ID            // chosen by the run itself; nil: what the version says
 	Targets     int             // servers that it runs on; 0: none, or not resolved yet

@@ -20,9 +20,12 @@ type apiJob struct {
 	Priority    cronium.Priority   `json:"priority" enum:"LOW,NORMAL,HIGH,CRITICAL"`
 	Status      cronium.JobStatus  `json:"status" enum:"QUEUED,CLAIMED,RUNNING,COMPLETED,FAILED,CANCELLED"`
 	Result      cronium.Result     `json:"result" doc:"SUCCESS, FAILURE, TIMEOUT, CANCELLED or PARTIAL; empty until the job is final"`
-	Trigger     cronium.Trigger    `json:"trigger" enum:"MANUAL,API,RERUN,TEST"`
+	Trigger     cronium.Trigger    `json:"trigger" enum:"MANUAL,API,RERUN,TEST,SCHEDULE,WEBHOOK,EVENT"`
 	TriggeredBy string             `json:"triggered_by"`
 	RerunOf     *cronium.ID        `json:"rerun_of,omitempty"`
+	Source      *cronium.ID        `json:"source_id,omitempty" doc:"The schedule, webhook or job that fired it"`
+	FireAt      *time.Time         `json:"fire_at,omitempty" doc:"The instant of a schedule that it is for"`
+	Depth       int                `json:"depth,omitempty" doc:"Jobs before it in a chain of follow-ups"`
 	Target      cronium.TargetKind `json:"target,omitempty"`
 	Input       json.RawMessage    `json:"input,omitempty"`
 	Output      json.RawMessage    `json:"output,omitempty" doc:"What the script gave to output()"`
@@ -45,7 +48,7 @@ type apiJob struct {
 func jobOf(j *cronium.Job) apiJob {
 	return apiJob{
 		ID: j.ID, EventID: j.EventID, Version: j.Version, Priority: j.Priority, Status: j.Status, Result: j.Result,
-		Trigger: j.Trigger, TriggeredBy: j.TriggeredBy, RerunOf: j.RerunOf, Input: j.Input, Output: j.Output, Condition: j.Condition,
+		Trigger: j.Trigger, TriggeredBy: j.TriggeredBy, RerunOf: j.RerunOf, Source: j.Source, FireAt: j.FireAt, Depth: j.Depth, Input: j.Input, Output: j.Output, Condition: j.Condition,
 		Attempts: j.Attempts, NextAttempt: j.NextAttempt, Waiting: j.Waiting, Error: j.Error,
 		Targets: j.Targets, Succeeded: j.Succeeded, Failed: j.Failed, CancelledAt: j.CancelledAt,
 		CancelledBy: j.CancelledBy, QueuedAt: j.QueuedAt(), ClaimedAt: j.ClaimedAt, StartedAt: j.StartedAt, FinishedAt: j.FinishedAt,

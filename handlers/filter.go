@@ -99,10 +99,11 @@ func jobStatusFilter(f *store.JobFilter, value string) (problem string) {
 }
 
 func jobTriggerFilter(f *store.JobFilter, value string) (problem string) {
-	triggers := map[string]cronium.Trigger{"hand": cronium.TriggerManual, "api": cronium.TriggerAPI, "rerun": cronium.TriggerRerun, "test": cronium.TriggerTest}
+	triggers := map[string]cronium.Trigger{"hand": cronium.TriggerManual, "api": cronium.TriggerAPI, "rerun": cronium.TriggerRerun, "test": cronium.TriggerTest,
+		"schedule": cronium.TriggerSchedule, "webhook": cronium.TriggerWebhook, "event": cronium.TriggerEvent}
 	trigger, known := triggers[value]
 	if !known {
-		return fmt.Sprintf("“by:%s” is not known. It can be hand, api, rerun or test.", value)
+		return fmt.Sprintf("“by:%s” is not known. It can be hand, api, rerun, test, schedule, webhook or event.", value)
 	}
 	f.Trigger = trigger
 	return ""

@@ -29,6 +29,9 @@ type Request struct {
 	Trigger        cronium.Trigger
 	TriggeredBy    string
 	RerunOf        *cronium.ID
+	Source         *cronium.ID  // the schedule, webhook or job that fires it
+	FireAt         *time.Time   // the instant of a schedule that it is for
+	Depth          int          // jobs before it in a chain of follow-ups
 	Servers        []cronium.ID // instead of what the version says; nil: that
 	Selector       string       // instead of both; "": those
 	OnFailed       bool         // with RerunOf: on those servers alone on which that job did not succeed
@@ -58,33 +61,12 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 			return &first.Job, nil
 		}
 	}
-	event, err := e.Store.Runnable(ctx, r.WorkspaceID, r.EventID)
+	job, target, err := e.prepareJob(ctx, &r)
 	if err != nil {
 		return nil, err
-	}
-	if err := mayRun(event, r.Trigger); err != nil {
-		return nil, err
-	}
-	content, err := e.contentOf(ctx, &r, event)
-	if err != nil {
-		return nil, err
-	}
-	if !e.runsOn(content.Target) {
-		return nil, cronium.Errorf(cronium.CodeConflict,
-			"%q runs on the target %q, which is switched off on this server. Choose another target, or start the server with --process-target.", event.Name, content.Target)
-	}
-	if err := completeRequest(&r, content); err != nil {
-		return nil, err
-	}
-	if err := e.chooseServers(ctx, &r, content); err != nil {
-		return nil, err
-	}
-	job := &cronium.Job{
-		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
-		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input, Servers: r.Servers,
 	}
 	queue := func(ctx context.Context, tx pgx.Tx) error {
-		return e.insert(ctx, tx, *job, content.Target, time.Time{})
+		return e.insert(ctx, tx, *job, target, time.Time{})
 	}
 	var first *cronium.ID
 	if r.Draft != nil {
@@ -104,6 +86,56 @@ func (e *Engine) Enqueue(ctx context.Context, r Request) (*cronium.Job, error) {
 	}
 	e.Hub.Publish(live.JobsTopic(job.WorkspaceID))
 	return job, nil
+}
+
+// EnqueueTx accepts a job in the caller's transaction, together with what fired
+// it; the job exists if and only if that is committed. The transaction must see
+// the workspace. Drafts and idempotency keys are not for it. After the commit
+// the caller publishes live.JobsTopic. Errors are those of Enqueue; after
+// CodeNotFound, CodeInvalid and CodeConflict the transaction may go on.
+func (e *Engine) EnqueueTx(ctx context.Context, tx pgx.Tx, r Request) (*cronium.Job, error) {
+	job, target, err := e.prepareJob(ctx, &r)
+	if err != nil {
+		return nil, err
+	}
+	err = e.Store.EnqueueTx(ctx, tx, job, func(ctx context.Context, tx pgx.Tx) error {
+		return e.insert(ctx, tx, *job, target, time.Time{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return job, nil
+}
+
+// prepareJob is the job that a request asks for, and where it runs; nothing is
+// stored. It fills in what the request leaves to the event.
+func (e *Engine) prepareJob(ctx context.Context, r *Request) (*cronium.Job, cronium.TargetKind, error) {
+	event, err := e.Store.Runnable(ctx, r.WorkspaceID, r.EventID)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := mayRun(event, r.Trigger); err != nil {
+		return nil, "", err
+	}
+	content, err := e.contentOf(ctx, r, event)
+	if err != nil {
+		return nil, "", err
+	}
+	if !e.runsOn(content.Target) {
+		return nil, "", cronium.Errorf(cronium.CodeConflict,
+			"%q runs on the target %q, which is switched off on this server. Choose another target, or start the server with --process-target.", event.Name, content.Target)
+	}
+	if err := completeRequest(r, content); err != nil {
+		return nil, "", err
+	}
+	if err := e.chooseServers(ctx, r, content); err != nil {
+		return nil, "", err
+	}
+	return &cronium.Job{
+		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
+		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input, Servers: r.Servers,
+		Source: r.Source, FireAt: r.FireAt, Depth: r.Depth,
+	}, content.Target, nil
 }
 
 // contentOf is what a request runs. It fills in which version that is.

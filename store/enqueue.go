@@ -115,6 +115,16 @@ func keyOf(ctx context.Context, tx pgx.Tx, workspace cronium.ID, once *Idempoten
 	return &first, nil
 }
 
+// EnqueueTx stores a new job in the caller's transaction, whose scope must show
+// the job's workspace, and then what queue adds. It fails with CodeNotFound when
+// the event is gone.
+func (s *Store) EnqueueTx(ctx context.Context, tx pgx.Tx, j *cronium.Job, queue func(context.Context, pgx.Tx) error) error {
+	if err := insertJob(ctx, tx, j); err != nil {
+		return mapError(err, "accept job")
+	}
+	return queue(ctx, tx)
+}
+
 func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
 	if j.Version < 0 {
 		if err := lockDraft(ctx, tx, j); err != nil {
@@ -123,10 +133,12 @@ func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
 	}
 	// The event is locked against its removal: it must be there, or see this job.
 	tag, err := tx.Exec(ctx, `
-		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input, servers)
-		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9, $10
+		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input, servers,
+			source_id, fire_at, depth, group_key, group_limit)
+		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
 		FROM events WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE`,
-		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input, j.Servers)
+		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input, j.Servers,
+		j.Source, j.FireAt, j.Depth, j.GroupKey, j.GroupLimit)
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}

@@ -13,6 +13,12 @@ func StartedBy(j *cronium.Job) string {
 		return "again by " + j.TriggeredBy
 	case cronium.TriggerTest:
 		return "test by " + j.TriggeredBy
+	case cronium.TriggerSchedule:
+		return "schedule " + j.TriggeredBy
+	case cronium.TriggerWebhook:
+		return "webhook " + j.TriggeredBy
+	case cronium.TriggerEvent:
+		return "after " + j.TriggeredBy
 	}
 	return j.TriggeredBy
 }
