@@ -16,19 +16,6 @@ const (
 	PriorityCritical Priority = "CRITICAL"
 )
 
-// Rank is River's number for the priority: 1 is first, 4 is last.
-func (p Priority) Rank() int {
-	switch p {
-	case PriorityCritical:
-		return 1
-	case PriorityHigh:
-		return 2
-	case PriorityLow:
-		return 4
-	}
-	return 3
-}
-
 // Valid tells whether p is one of the four.
 func (p Priority) Valid() bool {
 	return p == PriorityLow || p == PriorityNormal || p == PriorityHigh || p == PriorityCritical

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
@@ -44,6 +45,8 @@ type Engine struct {
 	Config
 	id      cronium.ID // of this process
 	queue   *river.Client[pgx.Tx]
+	queues  []string // that this process fetches from
+	turns   *turns
 	content *contents
 	metrics *metrics
 	lock    *processLock
@@ -61,7 +64,7 @@ type Engine struct {
 func New(config Config) (*Engine, error) {
 	e := &Engine{
 		Config: config, id: config.ID, content: newContents(config.Store), metrics: newMetrics(),
-		runs: map[cronium.ID]*run{},
+		turns: newTurns(), runs: map[cronium.ID]*run{},
 	}
 	if e.Patience == 0 {
 		e.Patience = 10 * time.Minute
@@ -72,6 +75,7 @@ func New(config Config) (*Engine, error) {
 	queues := map[string]river.QueueConfig{}
 	for name, most := range queueSizes(config) {
 		queues[name] = river.QueueConfig{MaxWorkers: most}
+		e.queues = append(e.queues, name)
 	}
 	queue, err := river.NewClient(riverpgxv5.New(config.Store.Pool()), &river.Config{
 		ID:                          e.id.String(),
@@ -84,6 +88,7 @@ func New(config Config) (*Engine, error) {
 		CompletedJobRetentionPeriod: 10 * time.Minute,
 		MaxAttempts:                 1000,
 		RetryPolicy:                 retryPolicy{},
+		Hooks:                       []rivertype.Hook{e.turns},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("prepare the queue: %w", err)
@@ -105,7 +110,10 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.Store.RenewLease(ctx, e.process()); err != nil {
 		return err
 	}
-	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.watchCancels, e.sweepLoop} {
+	if err := e.syncTurns(ctx); err != nil {
+		return err
+	}
+	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.watchCancels, e.sweepLoop, e.keepTurns} {
 		e.loops.Go(func() { loop(e.ctx) })
 	}
 	if err := e.queue.Start(ctx); err != nil {

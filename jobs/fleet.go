@@ -161,9 +161,9 @@ func (e *Engine) insertTargets(ctx context.Context, tx pgx.Tx, job cronium.Job, 
 			queue = store.AgentQueue(t.Holder)
 		}
 		entries[i] = river.InsertManyParams{
-			Args: runArgs{JobID: job.ID, WorkspaceID: job.WorkspaceID, EventID: job.EventID, Version: job.Version,
+			Args: runArgs{JobID: job.ID, WorkspaceID: job.WorkspaceID, EventID: job.EventID, Version: job.Version, Priority: job.Priority,
 				ServerID: &released[i].ServerID, Target: kind},
-			InsertOpts: &river.InsertOpts{Queue: queue, Priority: job.Priority.Rank(), ScheduledAt: t.At},
+			InsertOpts: &river.InsertOpts{Queue: queue, ScheduledAt: t.At},
 		}
 	}
 	if _, err := e.queue.InsertManyFastTx(ctx, tx, entries); err != nil {

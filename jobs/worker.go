@@ -17,10 +17,11 @@ import (
 // runArgs is a job's entry in the queue: enough to take a place before the
 // claim, so that a warm start needs one transaction.
 type runArgs struct {
-	JobID       cronium.ID `json:"job_id"`
-	WorkspaceID cronium.ID `json:"workspace_id"`
-	EventID     cronium.ID `json:"event_id"`
-	Version     int        `json:"version"`
+	JobID       cronium.ID       `json:"job_id"`
+	WorkspaceID cronium.ID       `json:"workspace_id"`
+	EventID     cronium.ID       `json:"event_id"`
+	Priority    cronium.Priority `json:"priority,omitempty"` // what its turn is by; the queue's own priority is always the same
+	Version     int              `json:"version"`
 
 	// Of a target of a job on servers; without, the job's servers are found first.
 	ServerID *cronium.ID        `json:"server_id,omitempty"`
@@ -51,6 +52,7 @@ type worker struct {
 func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	e, args := w.engine, entry.Args
 	ctx := e.ctx
+	e.turns.took(entry.Queue, entry.ScheduledAt)
 	content, err := e.content.get(ctx, args.WorkspaceID, args.EventID, args.Version)
 	if unreadable(err) {
 		return e.failUnreadable(ctx, args, err)
