@@ -176,7 +176,7 @@ func newBenchFleet(ctx context.Context, m *machine, count int) (*benchFleet, fun
 		return nil, nil, err
 	}
 	f := &benchFleet{store: s}
-	if f.request, err = seed(ctx, s); err != nil {
+	if f.request, err = seed(ctx, s, "bench"); err != nil {
 		return nil, nil, err
 	}
 	event := &cronium.Event{Name: "Everywhere", Type: cronium.EventPython, Status: cronium.EventActive}

@@ -29,17 +29,17 @@ func queueFigures() []figure {
 	}
 }
 
-// noop is a backend whose places do nothing: they print a line and succeed, and
-// tell both at once.
-type noop struct{}
+// noop is a backend whose places do nothing for a while: they print a line and
+// succeed, and tell both at once.
+type noop struct{ takes time.Duration }
 
-func (noop) Warm(executor.Spec) executor.Place { return noopPlace{} }
-func (noop) Create(context.Context, executor.Spec, func(string)) (executor.Place, error) {
-	return noopPlace{}, nil
+func (n noop) Warm(executor.Spec) executor.Place { return noopPlace(n) }
+func (n noop) Create(context.Context, executor.Spec, func(string)) (executor.Place, error) {
+	return noopPlace(n), nil
 }
 func (noop) Find(context.Context, string) (executor.Place, error) { return nil, executor.ErrGone }
 
-type noopPlace struct{}
+type noopPlace struct{ takes time.Duration }
 
 func (noopPlace) Ref() string                            { return "noop" }
 func (noopPlace) Warm() bool                             { return true }
@@ -47,9 +47,16 @@ func (noopPlace) TargetID() string                       { return "noop" }
 func (noopPlace) Dial(context.Context) (net.Conn, error) { return nil, executor.ErrGone }
 func (noopPlace) Destroy(context.Context) error          { return nil }
 
-func (noopPlace) Run(ctx context.Context, _ executor.Run, sink executor.Sink) (*proto.Finish, error) {
+func (p noopPlace) Run(ctx context.Context, _ executor.Run, sink executor.Sink) (*proto.Finish, error) {
 	if err := sink.Started(ctx, 0); err != nil {
 		return nil, err
+	}
+	if p.takes > 0 {
+		select {
+		case <-time.After(p.takes):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	err := sink.Last(ctx, []*proto.Output{{Stream: proto.Stream_STREAM_STDOUT, Data: []byte("done\n")}})
 	return &proto.Finish{Outcome: proto.Outcome_OUTCOME_EXITED}, err
@@ -61,33 +68,38 @@ func queueEngine(ctx context.Context, m *machine, slots int) (*jobs.Engine, *sto
 	if err != nil {
 		return nil, nil, jobs.Request{}, nil, err
 	}
-	_, key, err := ed25519.GenerateKey(nil)
+	request, err := seed(ctx, s, "bench")
 	if err != nil {
 		return nil, nil, jobs.Request{}, nil, err
 	}
-	request, err := seed(ctx, s)
+	engine, stop, err := noopEngine(ctx, m, s, slots, noop{})
+	return engine, s, request, func() { stop(); s.Close() }, err
+}
+
+// noopEngine is a server process on a database whose jobs do nothing.
+func noopEngine(ctx context.Context, m *machine, s *store.Store, slots int, backend noop) (*jobs.Engine, func(), error) {
+	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
-		return nil, nil, jobs.Request{}, nil, err
+		return nil, nil, err
 	}
 	hub := live.New(s.Pool(), m.log)
 	hub.Start(ctx)
 	engine, err := jobs.New(jobs.Config{
 		ID: cronium.NewID(), Store: s, Hub: hub, Key: key, Log: m.log, Version: "bench", MaxRuns: slots,
-		Backends: map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: noop{}},
+		Backends: map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: backend},
 	})
 	stop := func() {
 		if err := engine.Stop(context.WithoutCancel(ctx)); err != nil {
 			m.log.Error("the engine did not stop", "error", err)
 		}
 		hub.Stop()
-		s.Close()
 	}
-	return engine, s, request, stop, err
+	return engine, stop, err
 }
 
 // seed makes a workspace and an event.
-func seed(ctx context.Context, s *store.Store) (jobs.Request, error) {
-	w := &cronium.Workspace{ID: cronium.NewID(), Slug: "bench", Name: "Bench"}
+func seed(ctx context.Context, s *store.Store, slug string) (jobs.Request, error) {
+	w := &cronium.Workspace{ID: cronium.NewID(), Slug: slug, Name: "Bench"}
 	if err := s.AddWorkspace(ctx, w); err != nil {
 		return jobs.Request{}, err
 	}
