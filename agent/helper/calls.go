@@ -3,6 +3,7 @@ package helper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -13,7 +14,7 @@ import (
 // Bounds of what waits for a server.
 const (
 	maxWaiting = 64
-	maxParams  = 1 << 20 // bytes of JSON
+	maxParams  = MaxOutput // bytes of JSON; it fits into one message of the protocol
 )
 
 // Calls are the calls of one script that only a server can answer: numbered
@@ -39,7 +40,7 @@ func NewCalls(notify func()) *Calls { return &Calls{notify: notify, next: 1} }
 // Do waits for the server's answer to a call, or for the context or Close.
 func (c *Calls) Do(ctx context.Context, method string, params []byte) (*agentproto.HelperAnswer, error) {
 	if len(params) > maxParams {
-		return refuse(http.StatusRequestEntityTooLarge, "The parameters are larger than 1 MiB."), nil
+		return refuse(http.StatusRequestEntityTooLarge, fmt.Sprintf("The parameters are %d bytes of JSON; at most %d can be sent. Keep so much as an artifact.", len(params), maxParams)), nil
 	}
 	c.mu.Lock()
 	if c.closed {

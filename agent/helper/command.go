@@ -6,73 +6,178 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
-	"strconv"
+	"slices"
 	"strings"
 )
 
-const commandUsage = `cronium: what a script can ask of Cronium, which runs it
+// Exit is the error of a command that has an exit code of its own: a code that is
+// the answer, with nothing to say, or one for an error where 1 is an answer.
+type Exit struct {
+	Code int
+	Err  error // nil if there is nothing to say
+}
 
-  cronium input [.path]             what the run was started with, or a part of it
-  cronium event [.path]             the event that is run, or a part of it
-  cronium output JSON               what the run gives back; "-" reads it from standard input
-  cronium set-condition true|false  what follows on a condition
-  cronium call METHOD [JSON]        call the server and print its answer
+func (e *Exit) Error() string {
+	if e.Err == nil {
+		return fmt.Sprintf("exit code %d", e.Code)
+	}
+	return e.Err.Error()
+}
 
-A path is like .user.names[0]. Text is printed without quotes.
-`
+// Unwrap gives the error behind it.
+func (e *Exit) Unwrap() error { return e.Err }
+
+// command is one thing that the program `cronium` does.
+type command struct {
+	name, arguments string
+	text            string // one line for the list of commands
+	run             func(*script, []string) error
+}
+
+// script is the script that asks, as its command line sees it.
+type script struct {
+	box    *Box
+	client client
+	stdin  io.Reader
+	stdout io.Writer
+}
+
+// commands are all of them, as the list shows them.
+func commands() []command {
+	return slices.Concat([]command{
+		{"input", "[.path]", "what the run was started with, or a part of it", showInput},
+		{"event", "[.path]", "the event that is run, or a part of it", showEvent},
+		{"output", "JSON", "what the run gives back", setOutput},
+		{"set-condition", "true|false", "what follows on a condition", setCondition},
+	}, variableCommands(), toolCommands(), []command{
+		{"save-artifact", "PATH [NAME]", "keep a file with the run; PATH - is standard input and needs a NAME", saveArtifact},
+		{"call", "METHOD [JSON]", "call the server by the name of a method and print its answer", callMethod},
+	})
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("cronium: what a script can ask of Cronium, which runs it\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  cronium %-52s %s\n", c.name+" "+c.arguments, c.text)
+	}
+	b.WriteString(`
+A path is like .user.names[0]. Text is printed without quotes, everything else as
+JSON. A VALUE is text; after --json it is JSON. JSON, VALUE and BODY may be "-" to be
+read from standard input. CRONIUM_TIMEOUT is how many seconds to wait for an answer
+of the server; without it a command waits as long as the run may take.
+`)
+	return b.String()
+}
 
 // Command is the program `cronium` of scripts. getenv gives the variables that
 // the agent has set for the script. The error is for the person who reads the
-// script's output.
+// script's output; an *Exit has the exit code.
 func Command(args []string, getenv func(string) string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) == 0 || args[0] == "--help" || args[0] == "-h" || args[0] == "help" {
-		_, err := io.WriteString(stdout, commandUsage)
+		_, err := io.WriteString(stdout, usage())
 		return err
+	}
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("there is no call %q; `cronium help` lists them", args[0])
 	}
 	dir := getenv("CRONIUM_DIR")
 	if dir == "" {
 		return errors.New("this script was not started by Cronium: CRONIUM_DIR is not set")
 	}
-	box := OpenBox(dir)
-	switch name, rest := args[0], args[1:]; name {
-	case "input":
-		return show(box.Input, rest, stdout)
-	case "event":
-		return show(box.Event, rest, stdout)
-	case "output":
-		value, err := oneArgument(name, rest)
-		if err != nil {
-			return err
-		}
-		text := []byte(value)
-		if value == "-" {
-			if text, err = io.ReadAll(io.LimitReader(stdin, MaxOutput+1)); err != nil {
-				return fmt.Errorf("read output: %w", err)
-			}
-		}
-		return box.SetOutput(bytes.TrimSpace(text))
-	case "set-condition":
-		value, err := oneArgument(name, rest)
-		if err != nil {
-			return err
-		}
-		if value != "true" && value != "false" {
-			return fmt.Errorf("a condition is true or false, not %q", value)
-		}
-		return box.SetCondition(value == "true")
-	case "call":
-		return callServer(getenv("CRONIUM_SOCKET"), rest, stdout)
-	default:
-		return fmt.Errorf("there is no call %q; `cronium help` lists them", name)
+	timeout, err := timeoutOf(getenv("CRONIUM_TIMEOUT"))
+	if err != nil {
+		return err
 	}
+	return all[i].run(&script{
+		box:    OpenBox(dir),
+		client: client{socket: getenv("CRONIUM_SOCKET"), timeout: timeout},
+		stdin:  stdin,
+		stdout: stdout,
+	}, args[1:])
 }
 
-func oneArgument(name string, args []string) (string, error) {
-	if len(args) != 1 {
-		return "", fmt.Errorf("%s takes one argument, not %d; `cronium help` shows how", name, len(args))
+func showInput(s *script, args []string) error { return show(s.box.Input, args, s.stdout) }
+func showEvent(s *script, args []string) error { return show(s.box.Event, args, s.stdout) }
+
+func setOutput(s *script, args []string) error {
+	if err := takes("output", args, 1, 1); err != nil {
+		return err
 	}
-	return args[0], nil
+	value, err := s.text(args[0])
+	if err != nil {
+		return fmt.Errorf("read output: %w", err)
+	}
+	return s.box.SetOutput(bytes.TrimSpace(value))
+}
+
+func setCondition(s *script, args []string) error {
+	if err := takes("set-condition", args, 1, 1); err != nil {
+		return err
+	}
+	if args[0] != "true" && args[0] != "false" {
+		return fmt.Errorf("a condition is true or false, not %q", args[0])
+	}
+	return s.box.SetCondition(args[0] == "true")
+}
+
+func callMethod(s *script, args []string) error {
+	if err := takes("call", args, 1, 2); err != nil {
+		return err
+	}
+	params := json.RawMessage("null")
+	if len(args) == 2 {
+		var err error
+		if params, err = s.json(args[1]); err != nil {
+			return err
+		}
+	}
+	result, err := s.client.call(args[0], params)
+	if err != nil {
+		return err
+	}
+	return printValue(result, s.stdout)
+}
+
+// takes checks how many arguments a command has.
+func takes(name string, args []string, least, most int) error {
+	if len(args) >= least && len(args) <= most {
+		return nil
+	}
+	number := fmt.Sprint(least)
+	if least != most {
+		number = fmt.Sprintf("%d to %d", least, most)
+	}
+	return fmt.Errorf("%s takes %s arguments, not %d; `cronium help` shows which", name, number, len(args))
+}
+
+// text is an argument as it is, or standard input where it is "-".
+func (s *script) text(argument string) ([]byte, error) {
+	if argument != "-" {
+		return []byte(argument), nil
+	}
+	text, err := io.ReadAll(io.LimitReader(s.stdin, MaxOutput+1))
+	if err != nil {
+		return nil, fmt.Errorf("read standard input: %w", err)
+	}
+	if len(text) > MaxOutput {
+		return nil, fmt.Errorf("standard input has more than %d bytes; keep so much as an artifact", MaxOutput)
+	}
+	return text, nil
+}
+
+// json is an argument that must be JSON.
+func (s *script) json(argument string) (json.RawMessage, error) {
+	text, err := s.text(argument)
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(text) {
+		return nil, fmt.Errorf("%.40q is not JSON", text)
+	}
+	return text, nil
 }
 
 // show prints a value or the part of it that a path names.
@@ -100,88 +205,4 @@ func printValue(value []byte, stdout io.Writer) error {
 	}
 	_, err := fmt.Fprintln(stdout, text)
 	return err
-}
-
-// Select takes the part of a JSON value that a path like .user.names[0] names.
-func Select(value json.RawMessage, path string) (json.RawMessage, error) {
-	if path == "." {
-		return value, nil
-	}
-	for rest := path; rest != ""; {
-		var err error
-		switch {
-		case rest[0] == '.':
-			name := rest[1:]
-			if end := strings.IndexAny(name, ".["); end >= 0 {
-				name = name[:end]
-			}
-			rest = rest[1+len(name):]
-			value, err = member(value, name)
-		case rest[0] == '[' && strings.Contains(rest, "]"):
-			end := strings.IndexByte(rest, ']')
-			value, err = element(value, rest[1:end])
-			rest = rest[end+1:]
-		default:
-			err = errors.New("a path is like .user.names[0]")
-		}
-		if err != nil {
-			return nil, fmt.Errorf("path %s: %w", path, err)
-		}
-	}
-	return value, nil
-}
-
-func member(value json.RawMessage, name string) (json.RawMessage, error) {
-	var object map[string]json.RawMessage
-	if json.Unmarshal(value, &object) != nil || object == nil {
-		return nil, fmt.Errorf("%q is asked of something that is not an object", name)
-	}
-	found, ok := object[name]
-	if !ok {
-		return nil, fmt.Errorf("there is no %q", name)
-	}
-	return found, nil
-}
-
-func element(value json.RawMessage, index string) (json.RawMessage, error) {
-	var array []json.RawMessage
-	if json.Unmarshal(value, &array) != nil || array == nil {
-		return nil, fmt.Errorf("[%s] is asked of something that is not a list", index)
-	}
-	i, err := strconv.Atoi(index)
-	if err != nil || i < 0 || i >= len(array) {
-		return nil, fmt.Errorf("there is no [%s] in a list of %d", index, len(array))
-	}
-	return array[i], nil
-}
-
-// callServer sends one call to the agent and prints the answer.
-func callServer(socket string, args []string, stdout io.Writer) error {
-	if len(args) < 1 || len(args) > 2 {
-		return errors.New("call takes a method and, if it needs any, its parameters as JSON")
-	}
-	params := json.RawMessage("null")
-	if len(args) == 2 {
-		params = json.RawMessage(args[1])
-	}
-	line, err := json.Marshal(request{ID: json.RawMessage("1"), Method: args[0], Params: params})
-	if err != nil {
-		return fmt.Errorf("the parameters are not JSON: %w", err)
-	}
-	conn, err := net.Dial("unix", socket)
-	if err != nil {
-		return fmt.Errorf("reach the agent: %w", err)
-	}
-	defer conn.Close()
-	if _, err := conn.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("reach the agent: %w", err)
-	}
-	var a answer
-	if err := json.NewDecoder(conn).Decode(&a); err != nil {
-		return fmt.Errorf("no answer from the agent: %w", err)
-	}
-	if a.Error != nil {
-		return fmt.Errorf("%s (status %d)", a.Error.Message, a.Error.Status)
-	}
-	return printValue(a.Result, stdout)
 }

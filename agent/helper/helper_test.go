@@ -106,7 +106,7 @@ func TestInstallRestoresWhatWasChanged(t *testing.T) {
 		if err := helper.Install(dir, "/program"); err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"python/cronium.py", "python/sitecustomize.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "bin/cronium.sh"} {
+		for _, name := range []string{"python/cronium/__init__.py", "python/cronium/_agent.py", "python/cronium/_async.py", "python/cronium/_requests.py", "python/sitecustomize.py", "node_modules/cronium/package.json", "node_modules/cronium/index.js", "node_modules/cronium/index.mjs", "node_modules/cronium/index.d.ts", "node_modules/cronium/index.d.mts", "bin/cronium.sh"} {
 			content, err := os.ReadFile(filepath.Join(dir, name))
 			if err != nil || len(content) == 0 {
 				t.Fatalf("%s: %q, %v", name, content, err)
@@ -216,7 +216,7 @@ func TestCallsThatWaitAreBounded(t *testing.T) {
 	if a, err := calls.Do(t.Context(), "x", nil); err != nil || a.GetError().GetStatus() != 429 {
 		t.Errorf("one more: %v, %v", a, err)
 	}
-	if a, err := calls.Do(t.Context(), "x", make([]byte, 1<<20+1)); err != nil || a.GetError().GetStatus() != 413 {
+	if a, err := calls.Do(t.Context(), "x", make([]byte, helper.MaxOutput+1)); err != nil || a.GetError().GetStatus() != 413 {
 		t.Errorf("a large one: %v, %v", a, err)
 	}
 	for i, call := range calls.After(10) {

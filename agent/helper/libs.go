@@ -21,7 +21,7 @@ import (
 	"strings"
 )
 
-//go:embed libs
+//go:embed libs/bin libs/node_modules libs/python/*.py libs/python/cronium/*.py libs/python/cronium/py.typed
 var libs embed.FS
 
 // Install writes the libraries and the command below a directory. program is

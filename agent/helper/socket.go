@@ -19,6 +19,7 @@ import (
 const (
 	maxConnections = 64
 	maxLine        = MaxOutput + 4096 // bytes of one request
+	maxUnderWay    = 8 << 20          // bytes of requests without an answer, as many as a server takes; more are read when there is room
 	writeTimeout   = 10 * time.Second // a script that does not read its answers
 )
 
@@ -50,6 +51,7 @@ type Server struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 	slots    chan struct{}
+	room     *room
 }
 
 // Serve listens until Close.
@@ -62,7 +64,7 @@ func Serve(box *Box, calls *Calls) (*Server, error) {
 		listener.Close()
 		return nil, fmt.Errorf("listen for helper calls: %w", err)
 	}
-	s := &Server{box: box, calls: calls, listener: listener, slots: make(chan struct{}, maxConnections)}
+	s := &Server{box: box, calls: calls, listener: listener, slots: make(chan struct{}, maxConnections), room: newRoom(maxUnderWay)}
 	s.context, s.cancel = context.WithCancel(context.Background())
 	s.running.Go(s.accept)
 	return s, nil
@@ -132,9 +134,16 @@ func (s *Server) talk(conn net.Conn) {
 			reply(answer{Error: &answerError{http.StatusBadRequest, `A request is one line of JSON with "id", "method" and "params".`}})
 			continue
 		}
+		size := len(r.Params)
+		if !s.room.take(ctx, size) {
+			return
+		}
 		slots <- struct{}{}
 		requests.Go(func() {
-			defer func() { <-slots }()
+			defer func() {
+				<-slots
+				s.room.give(size)
+			}()
 			if a, ok := s.answer(ctx, r); ok {
 				reply(a)
 			}

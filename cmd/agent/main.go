@@ -4,12 +4,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"syscall"
 
+	"cronium.dev/agent/helper"
 	"cronium.dev/agent/program"
 )
 
@@ -21,7 +23,17 @@ func main() {
 	err := program.Run(ctx, os.Args, version)
 	stop()
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), err)
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
+}
+
+// exitCode says what went wrong, if there is anything to say, and gives the code
+// to exit with.
+func exitCode(err error) int {
+	exit := &helper.Exit{Code: 1, Err: err}
+	errors.As(err, &exit)
+	if exit.Err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", filepath.Base(os.Args[0]), exit.Err)
+	}
+	return exit.Code
 }

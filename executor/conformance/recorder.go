@@ -17,6 +17,8 @@ type Recorder struct {
 	t *testing.T
 	// Before is called before a batch is stored; an error of it is the sink's.
 	Before func(batch []*proto.Output) error
+	// Answer answers helper calls; nil: there is none of the name.
+	Answer func(*proto.HelperCall) *proto.HelperAnswer
 
 	mu             sync.Mutex
 	changed        chan struct{} // closed and made anew at each change
@@ -25,7 +27,6 @@ type Recorder struct {
 	started        int
 	batches        int
 	usages         int
-	calls          []*proto.HelperCall
 }
 
 // NewRecorder makes one that reports broken promises to t.
@@ -87,12 +88,15 @@ func (r *Recorder) Usage(context.Context, *proto.Usage) {
 	r.change()
 }
 
-// Call keeps the call and answers it with its own parameters.
-func (r *Recorder) Call(_ context.Context, call *proto.HelperCall) *proto.HelperAnswer {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.calls = append(r.calls, call)
-	r.change()
+// Call has the call answered. One without an answer gets it when the
+// execution is over.
+func (r *Recorder) Call(ctx context.Context, call *proto.HelperCall) *proto.HelperAnswer {
+	if r.Answer != nil {
+		if answer := r.Answer(call); answer != nil {
+			return answer
+		}
+		<-ctx.Done()
+	}
 	return &proto.HelperAnswer{Number: call.GetNumber(), Error: &proto.HelperError{Status: 404, Message: "There is no call " + call.GetMethod() + "."}}
 }
 
