@@ -105,7 +105,23 @@ type Content struct {
 	Limits      Limits          `json:"limits"`
 	Priority    Priority        `json:"priority"`
 	Concurrency int             `json:"concurrency,omitempty"` // running at once, 0 = no limit
+	Group       *Group          `json:"group,omitempty"`       // nil = none
+	Rate        Rate            `json:"rate,omitzero"`
 	Retry       Retry           `json:"retry"`
+}
+
+// Group is what jobs of several events, or some of one, have in common that must
+// not run more than so many at once.
+type Group struct {
+	Key   string `json:"key"`   // 1 to 200 characters; {{input.customer}} stands for a value of the input
+	Limit int    `json:"limit"` // 1 to 1,000 at once
+}
+
+// Rate bounds how often something starts: Count at once, then one in each share
+// of Seconds. The zero Rate is no bound.
+type Rate struct {
+	Count   int `json:"count"`   // 0 to 100,000
+	Seconds int `json:"seconds"` // 1 to 86,400 with a Count
 }
 
 // File is one file of an event.

@@ -81,6 +81,18 @@ const (
 	TriggerEvent    Trigger = "EVENT"    // it follows another job, Job.Source
 )
 
+// Waiting is what keeps a QUEUED job from running, beyond its turn.
+type Waiting string
+
+// What a job may wait for.
+const (
+	WaitingConcurrency Waiting = "concurrency" // the event's limit of jobs at once
+	WaitingGroup       Waiting = "group"       // that of its group
+	WaitingRate        Waiting = "rate"        // so many starts in a time, of the event or the workspace
+	WaitingQuota       Waiting = "quota"       // the workspace's limit of jobs at once
+	WaitingPaused      Waiting = "paused"      // the workspace's queue is paused
+)
+
 // Job is one firing of an event.
 type Job struct {
 	ID          ID
@@ -103,7 +115,7 @@ type Job struct {
 	Condition   *bool           // what the script gave to setCondition()
 	Attempts    int             // executions made so far
 	NextAttempt *time.Time      // while QUEUED for a retry
-	Waiting     string          // why a QUEUED job waits: "", "concurrency", "group", "rate", "quota" or "paused"
+	Waiting     Waiting         // why a QUEUED job waits beyond its turn; "" when it does not
 	Error       string          // for a person: why it failed, beyond the exit code
 	Servers     []ID            // chosen by the run itself; nil: what the version says
 	Targets     int             // servers that it runs on; 0: none, or not resolved yet

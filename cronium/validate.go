@@ -54,8 +54,27 @@ func (c *Content) Validate() Problems {
 	p.Add(slices.Contains(Networks, c.Network), "network", "must be none, internet or full")
 	p.Add(c.Priority.Valid(), "priority", "must be LOW, NORMAL, HIGH or CRITICAL")
 	p.Add(c.Concurrency >= 0 && c.Concurrency <= 1000, "concurrency", "must be between 0 (no limit) and 1,000")
+	c.validateStarts(&p)
 	c.Limits.validate(&p)
 	c.Retry.validate(&p)
+	return p
+}
+
+// validateStarts checks what bounds how many jobs run and start.
+func (c *Content) validateStarts(p *Problems) {
+	if g := c.Group; g != nil {
+		n := utf8.RuneCountInString(g.Key)
+		p.Add(n >= 1 && n <= 200 && printable(g.Key), "group.key", "must have 1 to 200 printable characters, like deploy-{{input.customer}}")
+		p.Add(g.Limit >= 1 && g.Limit <= 1000, "group.limit", "must be between 1 and 1,000")
+	}
+	*p = append(*p, c.Rate.Validate("rate")...)
+}
+
+// Validate checks a rate; field is its name in the problems.
+func (r Rate) Validate(field string) Problems {
+	var p Problems
+	p.Add(r.Count >= 0 && r.Count <= 100_000, field+".count", "must be between 0 (no limit) and 100,000")
+	p.Add(r.Count == 0 || r.Seconds >= 1 && r.Seconds <= 86_400, field+".seconds", "must be between 1 and 86,400 (a day)")
 	return p
 }
 

@@ -57,7 +57,9 @@ func (e *Engine) resolve(ctx context.Context, args runArgs, content *prepared) e
 	switch {
 	case errors.Is(err, store.ErrNotQueued):
 		return nil
-	case err != nil && !errors.Is(err, store.ErrConcurrency): // that is marked as waiting, which pages show
+	case waits(err) != nil:
+		return e.wait(args, waits(err))
+	case err != nil:
 		return e.later(err)
 	case job != nil:
 		e.metrics.claimed(time.Since(job.QueuedAt()), 1)

@@ -117,6 +117,9 @@ func (e *Engine) prepareJob(ctx context.Context, r *Request) (*cronium.Job, cron
 	if err := mayRun(event, r.Trigger); err != nil {
 		return nil, "", err
 	}
+	if err := e.mayWait(ctx, r.WorkspaceID, event); err != nil {
+		return nil, "", err
+	}
 	content, err := e.contentOf(ctx, r, event)
 	if err != nil {
 		return nil, "", err
@@ -147,6 +150,21 @@ func (e *Engine) contentOf(ctx context.Context, r *Request, event *store.Runnabl
 		r.Version = event.Version
 	}
 	return e.content.get(ctx, r.WorkspaceID, r.EventID, r.Version)
+}
+
+// mayWait tells whether the workspace's queue takes a job.
+func (e *Engine) mayWait(ctx context.Context, workspace cronium.ID, event *store.Runnable) error {
+	if event.Mode == cronium.QueueDraining {
+		return cronium.Errorf(cronium.CodeConflict, "The queue is being drained: it runs what waits and takes nothing new. An administrator can open it on the page Queue.")
+	}
+	if event.Queued == 0 {
+		return nil
+	}
+	n, err := e.Store.QueuedUpTo(ctx, workspace, event.Queued)
+	if err == nil && n >= event.Queued {
+		return cronium.Errorf(cronium.CodeLimited, "%d jobs wait in this workspace, as many as may. Ask again when some have run, or have an administrator raise the limit.", n)
+	}
+	return err
 }
 
 func mayRun(event *store.Runnable, trigger cronium.Trigger) error {

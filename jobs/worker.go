@@ -70,9 +70,8 @@ func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	e.add(r)
 	defer e.remove(r)
 	if err := r.claim(ctx); err != nil {
-		if errors.Is(err, store.ErrConcurrency) { // it is marked as waiting, which pages show
-			e.Hub.Publish(live.JobTopic(args.JobID), live.JobsTopic(args.WorkspaceID))
-			return nil
+		if w := waits(err); w != nil {
+			return e.wait(args, w)
 		}
 		if errors.Is(err, store.ErrNotQueued) {
 			return nil
@@ -82,6 +81,23 @@ func (w *worker) Work(_ context.Context, entry *river.Job[runArgs]) error {
 	e.metrics.claimed(time.Since(r.job.QueuedAt()), r.job.Attempts)
 	e.Hub.Publish(live.JobTopic(r.job.ID), live.JobsTopic(r.job.WorkspaceID))
 	r.drive(ctx)
+	return nil
+}
+
+// waits is what a claim waits for; nil when it failed for another reason.
+func waits(err error) *store.Waits {
+	var w *store.Waits
+	errors.As(err, &w)
+	return w
+}
+
+// wait ends the entry of a job that a limit keeps from running; it is marked,
+// which pages show. What only has to wait a while keeps its entry until then.
+func (e *Engine) wait(args runArgs, w *store.Waits) error {
+	e.Hub.Publish(live.JobTopic(args.JobID), live.JobsTopic(args.WorkspaceID))
+	if w.After > 0 {
+		return river.JobSnooze(w.After)
+	}
 	return nil
 }
 
@@ -108,7 +124,7 @@ func (r *run) claim(ctx context.Context) error {
 	}
 	claimed, err := r.engine.Store.Claim(ctx, claim, limited)
 	if err != nil {
-		if r.place != nil && (errors.Is(err, store.ErrNotQueued) || errors.Is(err, store.ErrConcurrency)) {
+		if r.place != nil && (errors.Is(err, store.ErrNotQueued) || waits(err) != nil) {
 			r.engine.destroy(r.place)
 		}
 		return err

@@ -13,10 +13,6 @@ import (
 // is final.
 var ErrNotQueued = errors.New("the job is not queued any more")
 
-// ErrConcurrency says that as many jobs of the event run as may. The job is
-// marked as waiting; the end of one of them puts it into the queue again.
-var ErrConcurrency = errors.New("the event's concurrency limit is reached")
-
 // Claim is what a process that takes a job stores of its next execution.
 type Claim struct {
 	JobID       cronium.ID
@@ -32,13 +28,13 @@ type Claimed struct {
 	Job       cronium.Job
 	EventName string
 	EventType cronium.EventType
-	Limited   bool // the event has a concurrency limit: the end may let another run
+	Limited   bool // a limit counts it: its end may let another run
 }
 
 // Claim makes the job CLAIMED and its execution PENDING in one transaction. It
-// fails with ErrNotQueued or with ErrConcurrency. The limit is the event's own
-// of now, whichever version the job runs; limited says that there probably is
-// one, which saves asking twice.
+// fails with ErrNotQueued or with *Waits. Limits are those of now, whichever
+// version the job runs; limited says that there probably is one, which saves
+// asking twice.
 func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed, error) {
 	var claimed *Claimed
 	var err error
@@ -58,7 +54,7 @@ func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed,
 }
 
 // claimBatch claims many jobs in one statement. The answer of a job that is not
-// QUEUED, or whose event has a concurrency limit, is nil.
+// QUEUED, or that has a limit to pass, is nil.
 func (s *Store) claimBatch(ctx context.Context, claims []Claim) ([]*Claimed, error) {
 	answers := make([]*Claimed, len(claims))
 	err := s.system(ctx, func(tx pgx.Tx) error {
@@ -82,8 +78,8 @@ var (
 	openExecution = []string{string(cronium.ExecutionPending), string(cronium.ExecutionRunning)}
 )
 
-// claimIn claims jobs that are QUEUED: those of events with a concurrency limit
-// only where limited says that their locks are held.
+// claimIn claims jobs that are QUEUED: those with limits only where limited says
+// that they have been passed.
 func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim, limited bool) (map[cronium.ID]*Claimed, error) {
 	n := len(claims)
 	jobs, executions, owners := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n)
@@ -99,12 +95,12 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim, limited bool) (map[
 		claimed AS (
 			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
 			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = ANY($7) AND jobs.cancelled_at IS NULL
-				AND ($8 OR (SELECT concurrency FROM events WHERE events.id = jobs.event_id) = 0)
+				AND ($8 OR `+gateless+`)
 			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)
 			SELECT execution_id, workspace_id, id, attempts, target, target_ref, 'PENDING', owner, warm FROM claimed)
-		SELECT `+jobColumns("claimed")+`, e.name, e.type, e.concurrency > 0 FROM claimed JOIN events e ON e.id = claimed.event_id`,
+		SELECT `+jobColumns("j")+`, e.name, e.type, `+limitedJob+` FROM claimed j JOIN events e ON e.id = j.event_id`,
 		jobs, executions, owners, targets, refs, warm, queuedJob, limited)
 	if err != nil {
 		return nil, err
@@ -120,40 +116,25 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim, limited bool) (map[
 	return claimed, err
 }
 
-// claimLimited claims one job of an event that may not run without limit. The
-// event's row is the lock under which claims and ends of its jobs are counted.
+// claimLimited claims one job that has limits to pass.
 func (s *Store) claimLimited(ctx context.Context, claim Claim) (*Claimed, error) {
 	var claimed *Claimed
-	full := false
-	err := s.system(ctx, func(tx pgx.Tx) error {
-		event, limit, running, err := lockEvent(ctx, tx, claim.JobID)
-		if err != nil {
-			return err
-		}
-		if full = limit > 0 && running >= limit; full {
-			_, err := tx.Exec(ctx, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1 AND event_id = $2 AND status = 'QUEUED'`, claim.JobID, event)
+	var waits *Waits
+	err := s.system(ctx, func(tx pgx.Tx) (err error) {
+		if waits, err = s.pass(ctx, tx, claim.JobID); err != nil || waits != nil {
 			return err
 		}
 		found, err := claimIn(ctx, tx, []Claim{claim}, true)
 		claimed = found[claim.JobID]
 		return err
 	})
-	if err == nil && full {
-		return nil, ErrConcurrency
+	if err == nil && waits != nil {
+		return nil, waits
+	}
+	if errors.Is(err, ErrNotQueued) {
+		return nil, ErrNotQueued
 	}
 	return claimed, mapError(err, "claim job")
-}
-
-// lockEvent locks the event of a job and counts what runs of it.
-func lockEvent(ctx context.Context, tx pgx.Tx, job cronium.ID) (event cronium.ID, limit, running int, err error) {
-	err = tx.QueryRow(ctx, `
-		SELECT e.id, e.concurrency FROM events e JOIN jobs j ON j.event_id = e.id WHERE j.id = $1 FOR NO KEY UPDATE OF e`, job).Scan(&event, &limit)
-	if err != nil {
-		return
-	}
-	// A statement of its own: its snapshot is taken after the lock was got.
-	err = tx.QueryRow(ctx, `SELECT count(*) FROM jobs WHERE event_id = $1 AND status IN ('CLAIMED', 'RUNNING')`, event).Scan(&running)
-	return
 }
 
 // SetPlace stores where a claimed execution will run, before anything is

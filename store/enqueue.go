@@ -17,15 +17,19 @@ type Runnable struct {
 	Name    string
 	Type    cronium.EventType
 	Status  cronium.EventStatus
-	Version int // current
+	Version int               // current
+	Mode    cronium.QueueMode // of the workspace's queue
+	Queued  int               // jobs of the workspace that may wait; 0 = no limit
 }
 
 // Runnable finds an event for running it.
 func (s *Store) Runnable(ctx context.Context, workspace, event cronium.ID) (*Runnable, error) {
 	var r Runnable
 	// One round trip on a worker's connection; the workspace is in the WHERE.
-	err := s.worker.QueryRow(ctx, `SELECT name, type, status, version FROM events WHERE workspace_id = $1 AND id = $2`, workspace, event).
-		Scan(&r.Name, &r.Type, &r.Status, &r.Version)
+	err := s.worker.QueryRow(ctx, `
+		SELECT e.name, e.type, e.status, e.version, coalesce(l.mode, 'OPEN'), coalesce(l.queued, 0)
+		FROM events e LEFT JOIN workspace_limits l ON l.workspace_id = e.workspace_id WHERE e.workspace_id = $1 AND e.id = $2`, workspace, event).
+		Scan(&r.Name, &r.Type, &r.Status, &r.Version, &r.Mode, &r.Queued)
 	if err != nil {
 		return nil, mapError(err, "find event")
 	}

@@ -42,9 +42,9 @@ func (s *Store) CreateEvent(ctx context.Context, workspace cronium.ID, e *croniu
 	e.ID, e.WorkspaceID, e.Version = cronium.NewID(), workspace, 1
 	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `
-			INSERT INTO events (id, workspace_id, name, description, type, status, version, concurrency)
-			VALUES ($1, $2, $3, $4, $5, $6, 1, $7) RETURNING created_at, updated_at`,
-			e.ID, workspace, e.Name, e.Description, e.Type, e.Status, content.Concurrency).Scan(&e.CreatedAt, &e.UpdatedAt)
+			INSERT INTO events (id, workspace_id, name, description, type, status, version, concurrency, rate_count, rate_seconds)
+			VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9) RETURNING created_at, updated_at`,
+			e.ID, workspace, e.Name, e.Description, e.Type, e.Status, content.Concurrency, content.Rate.Count, content.Rate.Seconds).Scan(&e.CreatedAt, &e.UpdatedAt)
 		if err != nil {
 			return nameTaken(err, e.Name)
 		}

@@ -88,7 +88,7 @@ type Finish struct {
 	Stored      Appended        // output that is stored, with Last
 	Last        []cronium.Chunk // output that follows it and is stored with the end
 	Retry       *time.Duration  // another attempt follows after this; nil: the job is final
-	Limited     bool            // the event has a concurrency limit: others may wait for this end
+	Limited     bool            // a limit counts the job: others may wait for this end
 }
 
 // result is that of the job.
@@ -125,7 +125,7 @@ func (s *Store) Finish(ctx context.Context, f Finish, queue func(ctx context.Con
 	var status cronium.JobStatus
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		if f.Limited {
-			if _, _, _, err := lockEvent(ctx, tx, f.JobID); err != nil {
+			if err := lockGates(ctx, tx, f.JobID); err != nil {
 				return err
 			}
 		}
@@ -134,7 +134,7 @@ func (s *Store) Finish(ctx context.Context, f Finish, queue func(ctx context.Con
 			return err
 		}
 		if f.Limited {
-			return releaseWaiting(ctx, tx, f.JobID, queue)
+			return s.releaseWaiting(ctx, tx, f.JobID, queue)
 		}
 		return nil
 	})
@@ -143,8 +143,6 @@ func (s *Store) Finish(ctx context.Context, f Finish, queue func(ctx context.Con
 	}
 	return status, mapError(err, "finish execution")
 }
-
-type queueFunc = func(ctx context.Context, tx pgx.Tx, job cronium.Job, at time.Time) error
 
 func finishOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) (cronium.JobStatus, error) {
 	var cancelled bool
@@ -185,46 +183,6 @@ func retryOne(ctx context.Context, tx pgx.Tx, f Finish, queue queueFunc) error {
 		return err
 	}
 	return queue(ctx, tx, job, *job.NextAttempt)
-}
-
-// releaseWaiting puts as many waiting jobs of the event into the queue as there
-// is room for now, the most urgent first.
-func releaseWaiting(ctx context.Context, tx pgx.Tx, finished cronium.ID, queue queueFunc) error {
-	event, limit, running, err := lockEvent(ctx, tx, finished)
-	if err != nil {
-		return err
-	}
-	return releaseOf(ctx, tx, event, limit, running, queue)
-}
-
-// mostReleased bounds how many jobs one transaction lets go when a limit was
-// lifted. The sweep lets the others go (Stranded).
-const mostReleased = 2000
-
-// releaseOf is releaseWaiting for a locked event.
-func releaseOf(ctx context.Context, tx pgx.Tx, event cronium.ID, limit, running int, queue queueFunc) error {
-	room := min(limit-running, mostReleased)
-	if limit == 0 {
-		room = mostReleased
-	}
-	rows, err := tx.Query(ctx, `
-		UPDATE jobs j SET waiting = '' FROM (
-			SELECT id FROM jobs WHERE event_id = $1 AND status = 'QUEUED' AND waiting = 'concurrency'
-			ORDER BY array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority), id LIMIT $2) w
-		WHERE j.id = w.id RETURNING `+jobColumns("j"), event, max(room, 0))
-	if err != nil {
-		return err
-	}
-	jobs, err := pgx.CollectRows(rows, rowToJob)
-	if err != nil {
-		return err
-	}
-	for _, job := range jobs {
-		if err := queue(ctx, tx, job, time.Time{}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *Store) finishBatch(ctx context.Context, batch []Finish) ([]bool, error) {

@@ -19,7 +19,7 @@ func TestTheConcurrencyLimitHoldsForEveryVersion(t *testing.T) {
 	f.claim(t, first)
 	f.exec(t, `UPDATE events SET concurrency = 1 WHERE id = $1`, f.event)
 	_, err := f.Claim(f.ctx, Claim{JobID: second.ID, ExecutionID: cronium.NewID(), Owner: f.process, Target: cronium.TargetContainer}, false)
-	if !errors.Is(err, ErrConcurrency) {
+	if w := (*Waits)(nil); !errors.As(err, &w) || w.For != cronium.WaitingConcurrency {
 		t.Fatalf("%v: want the limit to hold", err)
 	}
 	f.exec(t, `UPDATE events SET concurrency = 2 WHERE id = $1`, f.event)

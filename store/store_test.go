@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -281,7 +282,7 @@ func TestTheConcurrencyLimitHoldsUnderACrowd(t *testing.T) {
 		a := <-answers
 		if a.err == nil {
 			running = append(running, a)
-		} else if a.err != ErrConcurrency {
+		} else if w := (*Waits)(nil); !errors.As(a.err, &w) {
 			t.Fatal(a.err)
 		}
 	}

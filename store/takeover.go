@@ -72,10 +72,10 @@ func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, serves S
 				AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
-			UPDATE executions e SET owner = $1 FROM free WHERE e.id = free.id RETURNING e.*)
-		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, ev.name, ev.type, ev.concurrency > 0,
+			UPDATE executions x SET owner = $1 FROM free WHERE x.id = free.id RETURNING x.*)
+		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, e.name, e.type, `+limitedJob+`,
 			coalesce(s.name, ''), coalesce(s.environment, ''), coalesce(s.tags, '{}')
-		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events ev ON ev.id = j.event_id LEFT JOIN servers s ON s.id = taken.server_id`,
+		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events e ON e.id = j.event_id LEFT JOIN servers s ON s.id = taken.server_id`,
 		process, dead, limit, driven, serves.Targets, serves.Held)
 	if err != nil {
 		return nil, err
@@ -173,9 +173,15 @@ func (s *Store) without(ctx context.Context, waiting []cronium.ID) ([]cronium.Jo
 		WHERE j.id = ANY($1) AND j.status = ANY($2) AND NOT EXISTS (
 			SELECT 1 FROM river_job r WHERE r.args @> jsonb_build_object('job_id', j.id)
 			AND r.kind = 'run' AND r.state IN ('available', 'running', 'retryable', 'scheduled', 'pending'))
-		AND (j.waiting = '' OR EXISTS (
-			SELECT 1 FROM events e WHERE e.id = j.event_id AND (e.concurrency = 0 OR e.concurrency > (
-				SELECT count(*) FROM jobs o WHERE o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING')))))`, waiting, queuedJob)
+		AND CASE j.waiting
+			WHEN 'concurrency' THEN EXISTS (SELECT FROM events e WHERE e.id = j.event_id AND (e.concurrency = 0 OR e.concurrency > (
+				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING'))))
+			WHEN 'group' THEN j.group_limit > (
+				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.group_key = j.group_key AND o.group_key <> '' AND o.status IN ('CLAIMED', 'RUNNING'))
+			WHEN 'quota' THEN NOT EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.running > 0 AND l.running <= (
+				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.status IN ('CLAIMED', 'RUNNING')))
+			WHEN 'paused' THEN NOT EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.mode = 'PAUSED')
+			ELSE true END`, waiting, queuedJob)
 	if err != nil {
 		return nil, mapError(err, "look for stranded jobs")
 	}

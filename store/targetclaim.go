@@ -58,7 +58,7 @@ func (s *Store) claimAny(ctx context.Context, claim TargetClaim, fleet *cronium.
 	var claimed *ClaimedTarget
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		of := func(*fleetJob) (*cronium.Fleet, *TargetQueue) { return fleet, queue }
-		return settleLimited(ctx, tx, []cronium.ID{claim.JobID}, false, of, func([]*fleetJob) error {
+		return s.settleLimited(ctx, tx, []cronium.ID{claim.JobID}, false, of, func([]*fleetJob) error {
 			found, err := claimTargetsIn(ctx, tx, []TargetClaim{claim})
 			claimed = found[claim.ExecutionID]
 			return err
@@ -94,7 +94,7 @@ func claimTargetsIn(ctx context.Context, tx pgx.Tx, claims []TargetClaim) (map[c
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, server_id)
 			SELECT execution_id, workspace_id, job_id, attempts, target, target_ref, 'PENDING', owner, server_id FROM claimed)
-		SELECT c.execution_id, c.attempts, c.server_id, c.name, c.environment, c.tags, `+jobColumns("j")+`, e.name, e.type, e.concurrency > 0
+		SELECT c.execution_id, c.attempts, c.server_id, c.name, c.environment, c.tags, `+jobColumns("j")+`, e.name, e.type, `+limitedJob+`
 		FROM claimed c JOIN jobs j ON j.id = c.job_id JOIN events e ON e.id = j.event_id`,
 		jobs, servers, executions, owners, targets, refs, queuedTarget)
 	if err != nil {

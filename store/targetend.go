@@ -39,13 +39,13 @@ func (s *Store) endTargetBatch(ctx context.Context, batch []TargetEnd) ([]bool, 
 	answers := make([]bool, len(batch))
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		clear(answers)
-		return endTargetsIn(ctx, tx, batch, answers)
+		return s.endTargetsIn(ctx, tx, batch, answers)
 	})
 	return answers, mapError(err, "end targets of jobs")
 }
 
 // endTargetsIn locks in the order in which starts do: executions, then jobs.
-func endTargetsIn(ctx context.Context, tx pgx.Tx, batch []TargetEnd, answers []bool) error {
+func (s *Store) endTargetsIn(ctx context.Context, tx pgx.Tx, batch []TargetEnd, answers []bool) error {
 	ended, err := endOnServers(ctx, tx, batch)
 	if err != nil {
 		return err
@@ -67,7 +67,7 @@ func endTargetsIn(ctx context.Context, tx pgx.Tx, batch []TargetEnd, answers []b
 		ids = append(ids, id)
 	}
 	of := func(job *fleetJob) (*cronium.Fleet, *TargetQueue) { return byJob[job.ID].Fleet, byJob[job.ID].Queue }
-	return settleLimited(ctx, tx, ids, limited, of, func(jobs []*fleetJob) error {
+	return s.settleLimited(ctx, tx, ids, limited, of, func(jobs []*fleetJob) error {
 		return updateTargets(ctx, tx, jobs, batch, answers)
 	})
 }

@@ -162,19 +162,18 @@ func countTargets(ctx context.Context, tx pgx.Tx, job *fleetJob, t cronium.Tally
 // them in another transaction. It may be called at any time.
 func (s *Store) Settle(ctx context.Context, job cronium.ID, fleet *cronium.Fleet, queue *TargetQueue) error {
 	err := s.system(ctx, func(tx pgx.Tx) error {
-		return settleLimited(ctx, tx, []cronium.ID{job}, true, func(*fleetJob) (*cronium.Fleet, *TargetQueue) { return fleet, queue }, nil)
+		return s.settleLimited(ctx, tx, []cronium.ID{job}, true, func(*fleetJob) (*cronium.Fleet, *TargetQueue) { return fleet, queue }, nil)
 	})
 	return mapError(err, "go on with the servers of a job")
 }
 
 // settleLimited locks jobs, changes their targets and settles them. limited says
-// that one of their events may have a concurrency limit: then the events' rows
-// are locked first, as claims do, and jobs that wait for an end are let go.
-func settleLimited(ctx context.Context, tx pgx.Tx, ids []cronium.ID, limited bool,
+// that a limit may count one of them: then the limits are locked first, as claims
+// do, and jobs that wait for an end are let go.
+func (s *Store) settleLimited(ctx context.Context, tx pgx.Tx, ids []cronium.ID, limited bool,
 	of func(*fleetJob) (*cronium.Fleet, *TargetQueue), change func([]*fleetJob) error) error {
 	if limited {
-		_, err := tx.Exec(ctx, `SELECT FROM events WHERE id IN (SELECT event_id FROM jobs WHERE id = ANY($1)) ORDER BY id FOR NO KEY UPDATE`, ids)
-		if err != nil {
+		if err := lockGates(ctx, tx, ids...); err != nil {
 			return err
 		}
 	}
@@ -194,7 +193,7 @@ func settleLimited(ctx context.Context, tx pgx.Tx, ids []cronium.ID, limited boo
 			return err
 		}
 		if limited && job.Status.Final() && !before.Final() {
-			if err := releaseWaiting(ctx, tx, job.ID, queue.Job); err != nil {
+			if err := s.releaseWaiting(ctx, tx, job.ID, queue.Job); err != nil {
 				return err
 			}
 		}

@@ -23,35 +23,26 @@ type Resolution struct {
 // Resolve claims a job that runs on servers: it finds which they are, writes them
 // down and releases the first ones, in one transaction. Only id, name, kind,
 // environment and tags of a server are set when Matches is asked. A job for
-// which there is no server has failed. It fails with ErrNotQueued or with
-// ErrConcurrency.
+// which there is no server has failed. It fails with ErrNotQueued or with *Waits.
 func (s *Store) Resolve(ctx context.Context, r Resolution) (*cronium.Job, error) {
 	var job cronium.Job
-	full := false
-	err := s.system(ctx, func(tx pgx.Tx) error {
-		event, limit, running, err := lockEvent(ctx, tx, r.JobID)
-		if errors.Is(err, pgx.ErrNoRows) {
-			return ErrNotQueued
-		}
-		if err != nil {
-			return err
-		}
-		if full = limit > 0 && running >= limit; full {
-			_, err := tx.Exec(ctx, `UPDATE jobs SET waiting = 'concurrency' WHERE id = $1 AND event_id = $2 AND status = 'QUEUED'`, r.JobID, event)
+	var waits *Waits
+	err := s.system(ctx, func(tx pgx.Tx) (err error) {
+		if waits, err = s.pass(ctx, tx, r.JobID); err != nil || waits != nil {
 			return err
 		}
 		if job, err = claimFleet(ctx, tx, r.JobID); err != nil {
 			return err
 		}
-		return resolveIn(ctx, tx, &job, r)
+		return s.resolveIn(ctx, tx, &job, r)
 	})
 	switch {
 	case errors.Is(err, ErrNotQueued):
 		return nil, ErrNotQueued
 	case err != nil:
 		return nil, mapError(err, "find the servers of a job")
-	case full:
-		return nil, ErrConcurrency
+	case waits != nil:
+		return nil, waits
 	}
 	return &job, nil
 }
@@ -70,7 +61,7 @@ func claimFleet(ctx context.Context, tx pgx.Tx, id cronium.ID) (cronium.Job, err
 	return job, err
 }
 
-func resolveIn(ctx context.Context, tx pgx.Tx, job *cronium.Job, r Resolution) error {
+func (s *Store) resolveIn(ctx context.Context, tx pgx.Tx, job *cronium.Job, r Resolution) error {
 	chosen := r.Fleet.Servers
 	if job.Servers != nil {
 		chosen = job.Servers
@@ -86,7 +77,7 @@ func resolveIn(ctx context.Context, tx pgx.Tx, job *cronium.Job, r Resolution) e
 		if _, err := tx.Exec(ctx, `UPDATE jobs SET status = 'FAILED', result = 'FAILURE', error = $2, finished_at = now() WHERE id = $1`, job.ID, job.Error); err != nil {
 			return err
 		}
-		return releaseWaiting(ctx, tx, job.ID, r.Queue.Job)
+		return s.releaseWaiting(ctx, tx, job.ID, r.Queue.Job)
 	}
 	if err := insertTargets(ctx, tx, job, targets); err != nil {
 		return err
@@ -96,7 +87,7 @@ func resolveIn(ctx context.Context, tx pgx.Tx, job *cronium.Job, r Resolution) e
 	}
 	job.Status, job.Result, job.Targets = locked.Status, locked.Result, len(targets)
 	if job.Status.Final() {
-		return releaseWaiting(ctx, tx, job.ID, r.Queue.Job)
+		return s.releaseWaiting(ctx, tx, job.ID, r.Queue.Job)
 	}
 	return nil
 }
@@ -235,7 +226,7 @@ func (s *Store) Away(ctx context.Context, a Away) (bool, error) {
 			return note(tx)
 		}
 		of := func(*fleetJob) (*cronium.Fleet, *TargetQueue) { return a.Fleet, a.Queue }
-		return settleLimited(ctx, tx, []cronium.ID{a.JobID}, false, of, func([]*fleetJob) error { return note(tx) })
+		return s.settleLimited(ctx, tx, []cronium.ID{a.JobID}, false, of, func([]*fleetJob) error { return note(tx) })
 	})
 	return found, mapError(err, "note that a server cannot be reached")
 }

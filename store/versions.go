@@ -44,7 +44,7 @@ func (s *Store) SaveVersion(ctx context.Context, workspace, event cronium.ID, ba
 			version, err = saveOnTop(ctx, tx, &e, base, content, note, author)
 		}
 		if err == nil {
-			err = s.releaseSaved(ctx, tx, event)
+			err = s.releaseEvent(ctx, tx, workspace, event)
 		}
 		return err
 	})
@@ -64,9 +64,9 @@ func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, conte
 		return nil, err
 	}
 	e.Version = version.Number
-	err = tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, version = $5, concurrency = $6, updated_at = now()
+	err = tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, version = $5, concurrency = $6, rate_count = $7, rate_seconds = $8, updated_at = now()
 		WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`,
-		e.WorkspaceID, e.ID, e.Name, e.Description, e.Version, content.Concurrency).Scan(&e.UpdatedAt)
+		e.WorkspaceID, e.ID, e.Name, e.Description, e.Version, content.Concurrency, content.Rate.Count, content.Rate.Seconds).Scan(&e.UpdatedAt)
 	return version, nameTaken(err, e.Name)
 }
 
@@ -104,7 +104,7 @@ func (s *Store) ReplaceEvent(ctx context.Context, workspace, id cronium.ID, base
 		if err := r.apply(ctx, tx, &e, base); err != nil {
 			return err
 		}
-		return s.releaseSaved(ctx, tx, id)
+		return s.releaseEvent(ctx, tx, workspace, id)
 	})
 	if err != nil {
 		return nil, mapError(err, "replace event")
