@@ -150,7 +150,7 @@ def save_artifact(
     It is sent in parts, so it need not fit into memory; timeout is for each part. A
     file of the same name is replaced. Returns a dict with id, name, size and sha256.
     """
-    kept = None
+    kept: Any = None
     for request in _requests.artifact(source, name):
         kept = _ask(request, timeout)
     return kept
