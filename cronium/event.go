@@ -124,6 +124,10 @@ type Rate struct {
 	Seconds int `json:"seconds"` // 1 to 86,400 with a Count
 }
 
+// Limited tells whether something may keep jobs with this content from running at
+// once, so that others may wait for their end.
+func (c *Content) Limited() bool { return c.Concurrency > 0 || c.Group != nil || c.Rate.Count > 0 }
+
 // File is one file of an event.
 type File struct {
 	Name    string `json:"name"` // relative, slash-separated

@@ -82,6 +82,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.eventOperations()
 	a.versionOperations()
 	a.jobOperations()
+	a.queueOperations()
 	a.executionOperations()
 	a.mergedOperations()
 	a.serverOperations()

@@ -25,6 +25,7 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 		Timeout: v.Get("limits.timeout_seconds"), Memory: v.Get("limits.memory_mib"), CPUs: v.Get("limits.cpus"),
 		Processes: v.Get("limits.processes"), Disk: v.Get("limits.disk_mib"), Output: v.Get("limits.output_mib"),
 		Priority: cronium.Priority(v.Get("priority")), Concurrency: v.Get("concurrency"),
+		GroupKey: strings.TrimSpace(v.Get("group.key")), GroupLimit: v.Get("group.limit"), RateCount: v.Get("rate.count"), RatePeriod: v.Get("rate.seconds"),
 		Attempts: v.Get("retry.attempts"), Initial: v.Get("retry.initial_seconds"), Factor: v.Get("retry.factor"),
 		MaxWait: v.Get("retry.max_seconds"), ExitCodes: v.Get("retry.exit_codes"), OnTimeout: v.Get("retry.on_timeout") == "true",
 	}
@@ -45,6 +46,7 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 			OutputMiB:      read.whole("limits.output_mib", form.Output),
 		},
 		Concurrency: read.whole("concurrency", form.Concurrency),
+		Rate:        rateForm(form.RateCount, form.RatePeriod, read),
 		Retry: cronium.Retry{
 			Attempts:       read.whole("retry.attempts", form.Attempts),
 			InitialSeconds: read.span("retry.initial_seconds", form.Initial),
@@ -54,11 +56,26 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 			OnTimeout:      form.OnTimeout,
 		},
 	}
+	if form.GroupKey != "" {
+		content.Group = &cronium.Group{Key: form.GroupKey, Limit: read.whole("group.limit", form.GroupLimit)}
+	}
 	if form.Entry >= 0 && form.Entry < len(form.Files) {
 		content.Entry = form.Files[form.Entry].Name
 	}
 	form.On, content.On = fleetForm(v, form.Target, read)
 	return form, content, problems
+}
+
+// rateForm reads a rate; a period without a count is none.
+func rateForm(count, period string, read formReader) cronium.Rate {
+	if count == "" {
+		return cronium.Rate{}
+	}
+	rate := cronium.Rate{Count: read.whole("rate.count", count)}
+	if rate.Count != 0 {
+		rate.Seconds = int(read.span("rate.seconds", period))
+	}
+	return rate
 }
 
 // formFiles are the files; one without name and content was left empty.

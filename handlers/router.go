@@ -169,6 +169,7 @@ func (h *Handlers) table() []Route {
 		h.eventsRoutes(),
 		h.eventRoutes(),
 		h.jobRoutes(),
+		h.queueRoutes(),
 		h.serversRoutes(),
 		h.agentRoutes(),
 		h.agentPageRoutes(),

@@ -47,6 +47,7 @@ type Engine struct {
 	queue   *river.Client[pgx.Tx]
 	queues  []string // that this process fetches from
 	turns   *turns
+	crowded crowded
 	content *contents
 	metrics *metrics
 	lock    *processLock

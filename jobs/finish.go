@@ -90,7 +90,7 @@ func (r *run) ended(f *proto.Finish) store.Finish {
 func (r *run) finish(ctx context.Context, end store.Finish) {
 	end.ExecutionID, end.JobID, end.Owner = r.execution.ID, r.execution.JobID, r.engine.id
 	end.Stored, end.Last = r.stored, r.last
-	end.Limited = r.limited || r.content.Concurrency > 0
+	end.Limited = r.limited || r.content.Limited()
 	if end.Status == cronium.ExecutionLost && r.isCancelled() {
 		end.Result = cronium.ResultCancelled // what a person wanted; how the script ended nobody knows
 	}

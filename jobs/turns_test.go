@@ -100,3 +100,23 @@ func TestTurnsOutliveTheProcessesThatGaveThem(t *testing.T) {
 		t.Errorf("the first turn of another workspace is %d, want %d", got, want)
 	}
 }
+
+func TestAJobThatIsPutFirstRunsBeforeThoseThatWaitedLonger(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.maxRuns = 1
+	p := s.start(0)
+	busy := s.run(p, s.event(cronium.EventBash, "echo ready; sleep 600", nil), "")
+	s.printed(busy.ID, "ready")
+	event := s.event(cronium.EventBash, "true", nil)
+	early, late := s.run(p, event, ""), s.run(p, event, "")
+	if err := s.store.PutFirst(t.Context(), s.workspace, late.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Cancel(t.Context(), s.workspace, busy.ID, "bob"); err != nil {
+		t.Fatal(err)
+	}
+	if first, second := s.final(late.ID), s.final(early.ID); !first.ClaimedAt.Before(*second.ClaimedAt) {
+		t.Errorf("claimed at %s and %s: want the one that was put first before the other", first.ClaimedAt, second.ClaimedAt)
+	}
+}

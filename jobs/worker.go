@@ -95,6 +95,7 @@ func waits(err error) *store.Waits {
 // which pages show. What only has to wait a while keeps its entry until then.
 func (e *Engine) wait(args runArgs, w *store.Waits) error {
 	e.Hub.Publish(live.JobTopic(args.JobID), live.JobsTopic(args.WorkspaceID))
+	e.crowded.add(args.WorkspaceID)
 	if w.After > 0 {
 		return river.JobSnooze(w.After)
 	}
@@ -112,7 +113,7 @@ func (e *Engine) later(err error) error {
 
 // claim takes a warm place, if one fits, and the job.
 func (r *run) claim(ctx context.Context) error {
-	limited := r.content.Concurrency > 0
+	limited := r.content.Limited() || r.engine.crowded.has(r.execution.WorkspaceID)
 	if !limited {
 		// With a limit the claim may well be refused, and a place that was
 		// taken from the pool cannot be given back.

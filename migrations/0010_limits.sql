@@ -58,3 +58,6 @@ BEGIN
         EXECUTE format('CREATE POLICY tenant ON %I USING (cronium_visible(workspace_id)) WITH CHECK (cronium_visible(workspace_id))', t);
     END LOOP;
 END $$;
+
+-- The few that a person put first.
+CREATE INDEX jobs_ahead ON jobs (workspace_id, ahead) WHERE ahead > 0 AND status = 'QUEUED';

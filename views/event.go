@@ -72,7 +72,7 @@ func (p Event) problemIn(tab string) bool {
 func TabOf(field string) string {
 	for _, prefix := range []struct{ prefix, tab string }{
 		{"input", "input"}, {"environment", "input"}, {"target", "where"}, {"image", "where"}, {"network", "where"}, {"on", "where"},
-		{"limits", "limits"}, {"retry", "limits"}, {"priority", "limits"}, {"concurrency", "limits"},
+		{"limits", "limits"}, {"retry", "limits"}, {"priority", "limits"}, {"concurrency", "limits"}, {"group", "limits"}, {"rate", "limits"},
 		{"name", "settings"}, {"description", "settings"},
 	} {
 		if len(field) >= len(prefix.prefix) && field[:len(prefix.prefix)] == prefix.prefix {

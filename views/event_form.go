@@ -32,6 +32,10 @@ type EventForm struct {
 	Output            string // MiB
 	Priority          cronium.Priority
 	Concurrency       string
+	GroupKey          string
+	GroupLimit        string
+	RateCount         string
+	RatePeriod        string // "1 min"
 	Attempts          string
 	Initial           string // "10 s"
 	Factor            string
@@ -59,6 +63,14 @@ func FormOf(e *cronium.Event, c *cronium.Content) EventForm {
 		codes = append(codes, strconv.Itoa(code))
 	}
 	f.ExitCodes = strings.Join(codes, ", ")
+	f.GroupLimit = "1"
+	if c.Group != nil {
+		f.GroupKey, f.GroupLimit = c.Group.Key, strconv.Itoa(c.Group.Limit)
+	}
+	f.RateCount, f.RatePeriod = "0", "1 min"
+	if c.Rate.Count > 0 {
+		f.RateCount, f.RatePeriod = strconv.Itoa(c.Rate.Count), span(float64(c.Rate.Seconds))
+	}
 	for i, file := range c.Files {
 		if file.Name == c.Entry {
 			f.Entry = i
@@ -86,10 +98,21 @@ func Summary(c *cronium.Content, matching int) []string {
 	if c.Concurrency > 0 {
 		list = append(list, "At most "+components.Count(c.Concurrency, "run", "runs")+" at once; others wait.")
 	}
+	if c.Group != nil {
+		list = append(list, "At most "+components.Count(c.Group.Limit, "job", "jobs")+" of the group "+c.Group.Key+" at once.")
+	}
+	if c.Rate.Count > 0 {
+		list = append(list, "It starts "+rateWords(c.Rate)+".")
+	}
 	if c.Priority != cronium.PriorityNormal {
 		list = append(list, "Its priority is "+string(c.Priority)+".")
 	}
 	return list
+}
+
+// rateWords say how often something starts: "at most 10 times in 1 min".
+func rateWords(r cronium.Rate) string {
+	return "at most " + components.Count(r.Count, "time", "times") + " in " + span(float64(r.Seconds))
 }
 
 // placeWords say how something runs on this machine.

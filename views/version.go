@@ -1,6 +1,7 @@
 package views
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -30,7 +31,7 @@ func settingsOf(c *cronium.Content) []setting {
 		{name: "Runs", after: c.Entry}, {name: "Target", after: string(c.Target)}, {name: "Image", after: c.Image}, {name: "Network", after: string(c.Network)},
 		{name: "Time", after: f.Timeout}, {name: "Memory", after: f.Memory + " MiB"}, {name: "Processor", after: components.Cores(c.Limits.CPUs)},
 		{name: "Processes", after: f.Processes}, {name: "Work directory", after: f.Disk + " MiB"}, {name: "Output", after: f.Output + " MiB"},
-		{name: "Priority", after: string(c.Priority)}, {name: "Running at once", after: f.Concurrency}, {name: "Trying again", after: retryWords(c.Retry)},
+		{name: "Priority", after: string(c.Priority)}, {name: "Running at once", after: f.Concurrency}, {name: "Group", after: groupWords(c.Group)}, {name: "Starts", after: startWords(c.Rate)}, {name: "Trying again", after: retryWords(c.Retry)},
 		{name: "Input", after: f.Input}, {name: "Schema", after: f.InputSchema},
 	}
 	if c.On != nil {
@@ -171,4 +172,18 @@ func parts(text, other string) (start, middle, end string) {
 		m++
 	}
 	return string(a[:n]), string(a[n : len(a)-m]), string(a[len(a)-m:])
+}
+
+func groupWords(g *cronium.Group) string {
+	if g == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%d at once of %s", g.Limit, g.Key)
+}
+
+func startWords(r cronium.Rate) string {
+	if r.Count == 0 {
+		return "no limit"
+	}
+	return rateWords(r)
 }
