@@ -60,6 +60,7 @@ func Test(t *testing.T) {
 			{"a session is ended from another browser", sessionEnded},
 			{"a viewer is offered nothing but to read", viewerSees},
 			{"a million lines are scrolled, searched and linked to", millionLines},
+			{"the last line stays in view, whatever the page is like", lastLine},
 			{"long lines are wrapped, and colours go on", wrappedLines},
 			{"a page holds one connection, and none in the background", oneStream},
 			{"a page whose scripts were dropped on their way loads again", scriptDropped},

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"testing"
 
+	cdppage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp/kb"
 
 	"cronium.dev/cronium"
@@ -58,6 +59,40 @@ func millionLines(t *testing.T, s *site) {
 	p.Click(".log-row.is-marked .log-n")
 	p.Wait("location.hash === '#L500000'")
 	p.picture("log-million")
+}
+
+// lastLine sees that the last line stays in view: when the output has come before
+// the page is first drawn, and when the window changes its height, while the run
+// goes on and after its end.
+func lastLine(t *testing.T, s *site) {
+	ended := s.run(t, s.event(t, "Counts at once", cronium.EventBash, "seq 900\n"))
+	waits := s.run(t, s.event(t, "Counts and waits", cronium.EventBash, "seq 900; sleep 600\n"))
+	s.finished(t, ended)
+	p := s.person(t)
+	sizes := func() {
+		t.Helper()
+		for _, height := range []int{800, 700, 900, 640, 1000} {
+			p.Size(1280, height)
+			p.line(900)
+		}
+	}
+	p.open("/jobs/" + waits.String())
+	sizes()
+	p.present(".log-bar [aria-pressed=true]") // it still follows
+	p.clickText("Cancel run")
+	p.says(".log-foot", "complete")
+	sizes()
+
+	command(p, cdppage.AddScriptToEvaluateOnNewDocument, cdppage.AddScriptToEvaluateOnNewDocumentParams{Source: `{
+		const draw = requestAnimationFrame;
+		window.requestAnimationFrame = (f) => {
+			const later = () => (document.querySelector("cronium-log")?.store?.rows ? draw(f) : setTimeout(later, 5));
+			return setTimeout(later, 0);
+		};
+	}`})
+	p.open("/jobs/" + ended.String())
+	p.line(900)
+	sizes()
 }
 
 // line waits until a line is in view with its text: the scripts of these tests

@@ -14,6 +14,7 @@ export class LogScroll {
   at = { n: 0, into: 0 };
   rows = 0;
   #last = 0; // scrollTop as it was seen last
+  #tall = 0; // the view's height when it was seen last
   #pin = { n: 0, y: 0 }; // a line and where its top is to be, in pixels from the top of the view
   #atEnd = false;
 
@@ -22,9 +23,19 @@ export class LogScroll {
     Object.assign(this, { view, space, rowHeight, height });
   }
 
-  // resize fits the space to the lines; usual is their height on average.
+  // resize fits the space to the lines; usual is their height on average. In a
+  // view of another height the place is found anew.
   resize(rows, usual = this.rowHeight) {
     this.rows = rows;
+    this.#fit(usual);
+    if (this.view.clientHeight === this.#tall) return;
+    this.#tall = this.view.clientHeight;
+    this.settle();
+    this.bar();
+  }
+
+  #fit(usual) {
+    const { rows } = this;
     this.whole = rows * usual + padding;
     const end = this.#end();
     if (end.n > 0 || end.into > 0) this.whole = Math.max(this.whole, this.view.clientHeight * 1.5);
@@ -55,8 +66,10 @@ export class LogScroll {
   }
 
   // moved reads what the person did with the bar, the wheel or a finger; it
-  // tells in which direction: below zero is up.
+  // tells in which direction: below zero is up. A view that has become higher or
+  // lower moves its bar by itself, and resize puts that right.
   moved() {
+    if (this.view.clientHeight !== this.#tall) return 0;
     const now = this.view.scrollTop;
     const delta = now - this.#last;
     if (delta === 0) return 0;

@@ -68,8 +68,16 @@ export class LogStore {
     const page = this.#pages.get(number);
     if (page) page.used = performance.now();
     const line = page?.lines[n % pageLines];
-    if (!line && !page?.loading && !(page?.notBefore > performance.now())) this.#load(number);
+    if (!line && !page?.loading) this.#missing(number, page);
     return line;
+  }
+
+  // A page is asked for at once, and one that did not have a line, or did not
+  // come, when its time has come.
+  #missing(number, page) {
+    const wait = (page?.notBefore ?? 0) - performance.now();
+    if (wait <= 0) this.#load(number);
+    else page.again ??= setTimeout(() => this.#closed || this.changed(), wait + 1);
   }
 
   // style is the style in which a line begins; see ansi.js.
@@ -115,7 +123,6 @@ export class LogStore {
       return answer;
     } catch {
       page.notBefore = performance.now() + 2000;
-      setTimeout(() => this.#closed || this.changed(), 2100);
       return null;
     } finally {
       page.loading = false;
