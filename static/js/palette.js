@@ -72,12 +72,21 @@ customElements.define("cronium-palette", class extends HTMLElement {
       if (!response.ok) throw new Error(`search: status ${response.status}`);
       if (response.headers.has("HX-Redirect")) location.href = response.headers.get("HX-Redirect"); // signed out
       const found = new DOMParser().parseFromString(await response.text(), "text/html"); // runs nothing
-      this.#list.replaceChildren(...found.body.childNodes);
+      this.#replace(found.body.childNodes);
       this.#shows = query;
       this.#list.dispatchEvent(new Event("htmx:after:swap", { bubbles: true })); // for the times in it
     } catch (error) {
       if (error.name !== "AbortError") this.#list.textContent = "The server did not answer. Type to try again.";
     }
+  }
+
+  // replace shows another list. Who has gone into the old one by the arrow keys
+  // stays at what they chose, or goes back to the field if it is gone.
+  #replace(nodes) {
+    const leadsTo = (item) => item.href ?? item.form?.action;
+    const chosen = this.#list.contains(document.activeElement) ? leadsTo(document.activeElement) : null;
+    this.#list.replaceChildren(...nodes);
+    if (chosen) ([...this.#list.querySelectorAll("a, button")].find((item) => leadsTo(item) === chosen) ?? this.#input).focus();
   }
 
   // enter takes the first of what was found for what stands in the field, not
