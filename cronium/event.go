@@ -96,6 +96,7 @@ type Content struct {
 	Files       []File          `json:"files"`
 	Entry       string          `json:"entry"` // name of the file that is run
 	Environment []Variable      `json:"environment,omitempty"`
+	Stage       string          `json:"stage,omitempty"`        // the environment whose variables it reads, like prod; "" = those of all alone
 	Input       json.RawMessage `json:"input,omitempty"`        // used when a run brings none
 	InputSchema json.RawMessage `json:"input_schema,omitempty"` // JSON Schema 2020-12
 	Target      TargetKind      `json:"target"`

@@ -43,6 +43,7 @@ func (c *Content) Validate() Problems {
 	var p Problems
 	c.validateFiles(&p)
 	c.validateEnvironment(&p)
+	p.Add(c.Stage == "" || environment.MatchString(c.Stage), "stage", "must be a word like prod or staging, of at most 40 characters")
 	p.Add(len(c.Input) <= MaxInputBytes, "input", "must be at most 1 MiB")
 	p.Add(len(c.Input) == 0 || json.Valid(c.Input) && utf8.Valid(c.Input), "input", "must be JSON, like {\"customer\": 7}")
 	p.Add(len(c.InputSchema) <= MaxSchemaBytes, "input_schema", "must be at most 64 KiB")

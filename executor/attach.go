@@ -34,7 +34,9 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 		return nil, fmt.Errorf("attach: %w", err)
 	}
 	open := &proto.AttachOpen{ExecutionId: d.run.ExecutionID.String(), FromOffset: d.next}
-	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Open{Open: open}}) // Recv tells why it failed
+	out := &sender{stream: stream}
+	out.send(&proto.AttachRequest{Part: &proto.AttachRequest_Open{Open: open}})
+	d.calls.attach(out)
 	received := newQueue()
 	d.told = false
 	helpers.Go(func() { receive(streamCtx, stream, received) })
@@ -52,7 +54,7 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 			return nil, fmt.Errorf("attach: %w", err)
 		}
 		d.progress = true
-		finish, err := d.deliver(ctx, stream, messages)
+		finish, err := d.deliver(ctx, out, messages)
 		if err != nil {
 			return nil, err
 		}
@@ -77,7 +79,7 @@ func receive(ctx context.Context, stream attachStream, q *queue) {
 
 // deliver gives messages to the sink in their order, output that follows one
 // another in one call. It returns the Finish when that was among them.
-func (d *drive) deliver(ctx context.Context, stream attachStream, messages []*proto.AttachResponse) (*proto.Finish, error) {
+func (d *drive) deliver(ctx context.Context, out *sender, messages []*proto.AttachResponse) (*proto.Finish, error) {
 	var batch []*proto.Output
 	end := d.next // of the batch
 	for _, m := range messages {
@@ -95,15 +97,15 @@ func (d *drive) deliver(ctx context.Context, stream attachStream, messages []*pr
 		if m.GetFinish() != nil {
 			return m.GetFinish(), d.last(ctx, batch)
 		}
-		if err := d.store(ctx, stream, batch, end); err != nil {
+		if err := d.store(ctx, out, batch, end); err != nil {
 			return nil, err
 		}
 		batch = nil
-		if err := d.notice(ctx, stream, m); err != nil {
+		if err := d.notice(ctx, m); err != nil {
 			return nil, err
 		}
 	}
-	return nil, d.store(ctx, stream, batch, end)
+	return nil, d.store(ctx, out, batch, end)
 }
 
 // maxRecord is how many bytes a record may have, by the protocol.
@@ -141,7 +143,7 @@ func follow(o *proto.Output, offset uint64) (*proto.Output, error) {
 
 // store has the sink store a batch that ends at offset end, and acknowledges
 // it.
-func (d *drive) store(ctx context.Context, stream attachStream, batch []*proto.Output, end uint64) error {
+func (d *drive) store(ctx context.Context, out *sender, batch []*proto.Output, end uint64) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -149,7 +151,7 @@ func (d *drive) store(ctx context.Context, stream attachStream, batch []*proto.O
 		return &endError{fmt.Errorf("store output: %w", err)}
 	}
 	d.next = end
-	_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: end}}) // Recv tells why it failed
+	out.send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: end}})
 	return nil
 }
 
@@ -165,7 +167,7 @@ func (d *drive) last(ctx context.Context, batch []*proto.Output) error {
 }
 
 // notice gives the sink what is neither output nor the end.
-func (d *drive) notice(ctx context.Context, stream attachStream, m *proto.AttachResponse) error {
+func (d *drive) notice(ctx context.Context, m *proto.AttachResponse) error {
 	switch part := m.GetPart().(type) {
 	case *proto.AttachResponse_Started:
 		if d.told {
@@ -179,8 +181,7 @@ func (d *drive) notice(ctx context.Context, stream attachStream, m *proto.Attach
 	case *proto.AttachResponse_Usage:
 		d.sink.Usage(ctx, part.Usage)
 	case *proto.AttachResponse_Call:
-		answer := d.sink.Call(ctx, part.Call)
-		_ = stream.Send(&proto.AttachRequest{Part: &proto.AttachRequest_Answer{Answer: answer}}) // Recv tells why it failed
+		d.calls.add(part.Call)
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (i *impostor) Attach(stream proto.Agent_AttachServer) error {
 }
 
 // impostorPlace is where it lives.
-type impostorPlace struct{ agent *impostor }
+type impostorPlace struct{ agent proto.AgentServer }
 
 func (impostorPlace) Ref() string                   { return "i/i" }
 func (impostorPlace) Warm() bool                    { return false }

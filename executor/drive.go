@@ -43,7 +43,10 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 	if runner, ok := place.(Runner); ok {
 		return runner.Run(ctx, run, sink)
 	}
-	d := &drive{place: place, run: run, sink: sink, known: run.Started, next: run.From}
+	calling, hangUp := context.WithCancel(ctx)
+	d := &drive{place: place, run: run, sink: sink, known: run.Started, next: run.From, calls: newCalls(calling, sink.Call, run.Lane)}
+	defer d.calls.wait()
+	defer hangUp()
 	wait, failures := firstWait, 0
 	for {
 		d.progress = false
@@ -118,6 +121,7 @@ type drive struct {
 	place    Place
 	run      Run
 	sink     Sink
+	calls    *calls
 	known    bool      // the agent has the execution in its spool
 	asked    bool      // a Start was sent: the script may run, whatever came of it
 	instance string    // of the agent that answered first

@@ -126,13 +126,18 @@ type Run struct {
 	// Away is called with the reason, again and again, while the agent cannot be
 	// reached; nil: nobody wants to know.
 	Away func(ctx context.Context, reason error)
+	// Lane tells which helper calls follow one another: those of one lane are
+	// worked on one by one, in the order in which the script made them, others
+	// side by side. "": of none; nil: none is in a lane.
+	Lane func(method string) string
 }
 
 // CancelPatience is how long the agent of an execution that shall be stopped is
 // tried to be reached.
 const CancelPatience = 10 * time.Second
 
-// Sink receives what happens in an execution. Drive calls one method at a time.
+// Sink receives what happens in an execution. Drive calls one method at a time,
+// except for Call.
 type Sink interface {
 	// Started is called once the process runs. It may be called again after a
 	// reconnect.
@@ -146,7 +151,8 @@ type Sink interface {
 	Last(ctx context.Context, records []*proto.Output) error
 	// Usage is what the script uses now.
 	Usage(ctx context.Context, usage *proto.Usage)
-	// Call answers a call of the helper API. A call may be asked again after a
-	// reconnect with the same number.
+	// Call answers a call of the helper API, beside everything else and as many
+	// at once as callsAtOnce; when the context ends, soon. After a reconnect a
+	// call may be asked again with the same number, but not while it is worked on.
 	Call(ctx context.Context, call *proto.HelperCall) *proto.HelperAnswer
 }

@@ -30,6 +30,7 @@ type Config struct {
 	Backends      map[cronium.TargetKind]executor.Backend
 	Key           ed25519.PrivateKey // signs manifests
 	Log           *slog.Logger
+	Calls         Caller // answers scripts; nil: each call is one that is not known
 	Version       string
 	MaxRuns       int // executions of a kind of target of this machine at once in this process
 	MaxRemoteRuns int // executions at once over SSH, and as many on agents that dial in
@@ -114,7 +115,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.syncTurns(ctx); err != nil {
 		return err
 	}
-	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.watchCancels, e.sweepLoop, e.keepTurns} {
+	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.fireSchedules, e.watchCancels, e.sweepLoop, e.keepTurns} {
 		e.loops.Go(func() { loop(e.ctx) })
 	}
 	if err := e.queue.Start(ctx); err != nil {

@@ -2,8 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
-	"net/http"
 	"time"
 
 	"cronium.dev/agent/proto"
@@ -152,11 +150,3 @@ func (s *sink) append(ctx context.Context, chunks []cronium.Chunk, first bool) (
 
 // Usage is shown in the end alone; nothing is written for it meanwhile.
 func (s *sink) Usage(context.Context, *proto.Usage) {}
-
-// Call answers helper calls that the agent does not answer itself.
-func (s *sink) Call(_ context.Context, call *proto.HelperCall) *proto.HelperAnswer {
-	return &proto.HelperAnswer{Number: call.GetNumber(), Error: &proto.HelperError{
-		Status:  http.StatusNotFound,
-		Message: fmt.Sprintf("this Cronium has no helper call named %q", call.GetMethod()),
-	}}
-}

@@ -59,7 +59,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := targets.engine(c, s, hub, key, log)
+	engine, err := targets.engine(c, s, hub, box, key, log)
 	if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	}
 	handler := handlers.New(handlers.Config{
 		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box, Terminals: terminals, Files: targets.files(key),
-		Log: log, Version: version, Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx,
+		Log: log, Version: version, Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx, APIRate: c.APIRate,
 	})
 	if err := announce(ctx, people, c.address(listener)); err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 
+	"cronium.dev/calls"
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 	"cronium.dev/executor/container"
@@ -96,14 +97,14 @@ func (c *serveCommand) agentFiles() (map[string]string, error) {
 }
 
 // engine wires the life of jobs.
-func (t *targets) engine(c *serveCommand, s *store.Store, hub *live.Hub, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, error) {
+func (t *targets) engine(c *serveCommand, s *store.Store, hub *live.Hub, box *secrets.Box, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, error) {
 	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: t.containers, cronium.TargetAgent: t.agents, cronium.TargetSSH: t.servers}
 	if t.local != nil {
 		backends[cronium.TargetProcess] = t.local
 	}
 	return jobs.New(jobs.Config{
 		ID: t.process, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
-		MaxRuns: c.MaxRuns, MaxRemoteRuns: c.MaxRemoteRuns, LockDir: filepath.Join(c.Data, "processes"),
+		Calls: calls.New(calls.Config{Store: s, Box: box}), MaxRuns: c.MaxRuns, MaxRemoteRuns: c.MaxRemoteRuns, LockDir: filepath.Join(c.Data, "processes"),
 	})
 }
 

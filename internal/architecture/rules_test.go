@@ -23,7 +23,6 @@ const maxLines = 500
 // listed may be imported by nobody, so a new folder needs its line here.
 var layers = map[string][]string{
 	"cronium":    {},
-	"schedule":   {},
 	"workflow":   {},
 	"migrations": {},
 	"static":     {},
@@ -32,6 +31,7 @@ var layers = map[string][]string{
 	"diff":       {},
 
 	"output":      {"cronium"},
+	"schedule":    {"cronium"},
 	"secrets":     {"cronium"},
 	"inputschema": {"cronium"},
 	"inventory":   {"cronium"},
@@ -45,6 +45,7 @@ var layers = map[string][]string{
 	"files":       {"cronium", "agent/proto", "agent/manifest", "executor"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
 	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
+	"calls":       {"cronium", "store", "secrets", "tools", "jobs"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
 	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
 

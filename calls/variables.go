@@ -1,0 +1,4 @@
+package calls
+
+// addVariables adds the methods about variables.
+func (c *Calls) addVariables() {}
