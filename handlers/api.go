@@ -77,6 +77,7 @@ func (h *Handlers) apiRoutes() []Route {
 		// A filter that is misspelt would otherwise find everything.
 		RejectUnknownQueryParameters: true,
 	}
+	a.table.shape = a.shape
 	a.huma = huma.NewAPI(config, &a.table)
 	a.relaxContent()
 	a.eventOperations()

@@ -164,6 +164,9 @@ func (h *Handlers) admit(route Route, w http.ResponseWriter, r *http.Request) (*
 	p := principal(known)
 	requestOf(r).principal = p
 	err = authorize(p, route.Permission)
+	if err == nil && (route.Kind == KindAPI || route.Kind == KindStream && p != nil && p.TokenID != nil) {
+		err = h.rates.count(w, p)
+	}
 	if err != nil && p == nil && route.Kind == KindPage {
 		return nil, h.askToSignIn(w, r)
 	}

@@ -24,7 +24,10 @@ const (
 //	api := huma.NewAPI(config, &table)
 //	huma.Register(api, huma.Operation{…, Metadata: map[string]any{metaPermission: cronium.PermissionRead}}, h.apiJobs)
 //	return table.routes
-type operations struct{ routes []Route }
+type operations struct {
+	routes []Route
+	shape  func(*huma.Operation) shaped // what else a reading operation can do
+}
 
 // Handle adds an operation. One without a permission stops the start of the
 // server like any route without one.
@@ -38,13 +41,17 @@ func (o *operations) Handle(op *huma.Operation, handle func(huma.Context)) {
 	if limit > 0 {
 		limit++ // so that huma sees that it is over the limit, and says it
 	}
+	answer := func(w http.ResponseWriter, r *http.Request) { handle(inputStatus{humachi.NewContext(op, r, w)}) }
 	o.routes = append(o.routes, Route{
 		Method: op.Method, Pattern: op.Path, Permission: permission, Kind: kind, MaxBody: limit,
 		Handle: func(w http.ResponseWriter, r *http.Request) error {
-			handle(inputStatus{humachi.NewContext(op, r, w)})
+			answer(w, r)
 			return nil
 		},
 	})
+	if s := o.shape(op); kind == KindAPI && s.has != nil {
+		o.routes[len(o.routes)-1].Handle = func(w http.ResponseWriter, r *http.Request) error { return s.answer(w, r, answer) }
+	}
 }
 
 // inputStatus answers every input that is not accepted with 422, also one that

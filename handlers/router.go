@@ -61,6 +61,9 @@ type Config struct {
 	// Recheck is how often a live stream asks whether its viewer may still see
 	// it; 0 means every 15 s.
 	Recheck time.Duration
+	// APIRate is how many requests to the API a token, or a person's browsers, may
+	// make in a minute; 0 means no limit.
+	APIRate int
 	// Patience is how long a browser may not take what a stream sends to it
 	// before its connection is cut; 0 means 10 s.
 	Patience time.Duration
@@ -108,6 +111,7 @@ type Handlers struct {
 	router  http.Handler
 	csrf    *http.CrossOriginProtection
 	metrics http.Handler
+	rates   *rateLimits
 	// peopled is set once it is known that there are people: there are ever after.
 	peopled atomic.Bool
 	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
@@ -129,6 +133,7 @@ func New(config Config) *Handlers {
 		}
 	}
 	h.metrics = newMetrics(h)
+	h.rates = newRateLimits(config.APIRate)
 	h.mount(h.table())
 	return h
 }

@@ -31,6 +31,7 @@ type serveCommand struct {
 	TrustedProxies []string `name:"trusted-proxy" env:"CRONIUM_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
 	MaxRuns        int      `name:"max-runs" env:"CRONIUM_MAX_RUNS" default:"16" placeholder:"N" help:"Executions at once in this process, 1 to 1000. Without it ${default}."`
 	MaxRemoteRuns  int      `name:"max-remote-runs" env:"CRONIUM_MAX_REMOTE_RUNS" default:"1000" placeholder:"N" help:"Executions at once over SSH, and as many on installed agents, 1 to 10000. Without it ${default}."`
+	APIRate        int      `name:"api-rate" env:"CRONIUM_API_RATE" default:"1200" placeholder:"N" help:"Requests to the API in a minute by one token, or by one person's browsers, 0 to 1000000; 0 is no limit. Without it ${default}."`
 	Engine         string   `env:"CRONIUM_ENGINE" placeholder:"ADDRESS" help:"Address of the container engine, like unix:///var/run/docker.sock. Without it DOCKER_HOST or the usual socket."`
 	Image          string   `env:"CRONIUM_IMAGE" default:"cronium-runtime:latest" placeholder:"IMAGE" help:"Image of events that name none. Without it ${default}."`
 	Pool           int      `env:"CRONIUM_POOL" default:"8" placeholder:"N" help:"Containers kept ready at most, 0 to 200. Without it ${default}."`
@@ -75,6 +76,7 @@ func (c *serveCommand) Validate() error {
 		p.Add(err == nil, "--dns", "must be an IP address like 9.9.9.9, not %q", server)
 	}
 	p.Add(c.MaxRuns >= 1 && c.MaxRuns <= 1000, "--max-runs", "must be between 1 and 1,000, not %d", c.MaxRuns)
+	p.Add(c.APIRate >= 0 && c.APIRate <= 1_000_000, "--api-rate", "must be between 0 (no limit) and 1,000,000, not %d", c.APIRate)
 	p.Add(c.MaxRemoteRuns >= 1 && c.MaxRemoteRuns <= 10_000, "--max-remote-runs", "must be between 1 and 10,000, not %d", c.MaxRemoteRuns)
 	p.Add(c.Pool >= 0 && c.Pool <= 200, "--pool", "must be between 0 and 200, not %d", c.Pool)
 	p.Add(c.Image != "", "--image", "must name an image, like cronium-runtime:latest")
