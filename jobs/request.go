@@ -120,6 +120,11 @@ func (e *Engine) prepareJob(ctx context.Context, r *Request) (*cronium.Job, cron
 	if err := e.mayWait(ctx, r.WorkspaceID, event); err != nil {
 		return nil, "", err
 	}
+	return e.jobOf(ctx, r, event)
+}
+
+// jobOf is prepareJob for an event that is known and takes a job now.
+func (e *Engine) jobOf(ctx context.Context, r *Request, event *store.Runnable) (*cronium.Job, cronium.TargetKind, error) {
 	content, err := e.contentOf(ctx, r, event)
 	if err != nil {
 		return nil, "", err

@@ -25,6 +25,14 @@ func EventsTopic(workspace cronium.ID) Topic { return Topic("events:" + workspac
 // ServersTopic is the topic of a workspace's servers: one came, went or changed.
 func ServersTopic(workspace cronium.ID) Topic { return Topic("servers:" + workspace.String()) }
 
+// SchedulesTopic is the topic of a workspace's schedules: one was made, changed
+// or has fired.
+func SchedulesTopic(workspace cronium.ID) Topic { return Topic("schedules:" + workspace.String()) }
+
+// DueTopic is for server processes alone: something may be due earlier than they
+// know.
+const DueTopic Topic = "due"
+
 // CancelTopic is for server processes alone: cancel was asked for some job and
 // stands in the database.
 const CancelTopic Topic = "cancel"

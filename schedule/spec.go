@@ -5,21 +5,15 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // hosts without zones exist
+
+	"cronium.dev/cronium"
 )
 
-// Kind says how a Spec's expression is to be read.
-type Kind string
-
-// The kinds.
-const (
-	Cron     Kind = "CRON"     // "*/15 8-18 * * 1-5", "@daily", "@every 90s"
-	Interval Kind = "INTERVAL" // "90s", "1h30m", "2d"
-	Once     Kind = "ONCE"     // "2027-03-01 08:30", or with an offset as in RFC 3339
-)
-
-// Spec says when something runs, as a person writes it.
+// Spec says when something runs, as a person writes it: by a cron expression like
+// "*/15 8-18 * * 1-5", "@daily" or "@every 90s", by an interval like "90s", "1h30m"
+// or "2d", or once, at "2027-03-01 08:30" or a time with an offset as in RFC 3339.
 type Spec struct {
-	Kind       Kind
+	Kind       cronium.ScheduleKind
 	Expression string
 	Zone       string    // an IANA name; "" = UTC. CRON_TZ= in an expression comes before it
 	Anchor     time.Time // from which intervals are counted where there is no Start
@@ -29,7 +23,7 @@ type Spec struct {
 
 // Problem says what is wrong with a Spec.
 type Problem struct {
-	Field   string // "kind", "expression", "zone", "start" or "end"
+	Field   string // as in the API: "kind", "expression", "zone", "starts_at" or "ends_at"
 	Message string // for a person
 }
 
@@ -37,6 +31,20 @@ func (p *Problem) Error() string { return p.Message }
 
 func problemf(field, format string, args ...any) *Problem {
 	return &Problem{field, fmt.Sprintf(format, args...)}
+}
+
+// Of gives the plan of a schedule. Errors are *Problem.
+func Of(s *cronium.Schedule) (*Plan, error) { return Parse(specOf(s)) }
+
+func specOf(s *cronium.Schedule) Spec {
+	spec := Spec{Kind: s.Kind, Expression: s.Expression, Zone: s.Zone, Anchor: s.Anchor}
+	if s.StartsAt != nil {
+		spec.Start = *s.StartsAt
+	}
+	if s.EndsAt != nil {
+		spec.End = *s.EndsAt
+	}
+	return spec
 }
 
 // maxExpression bounds the text of an expression, in bytes.
@@ -52,7 +60,9 @@ type Plan struct {
 }
 
 // Parse reads a Spec. Errors are *Problem.
-func Parse(s Spec) (*Plan, error) {
+func Parse(s Spec) (*Plan, error) { return parse(s, Zone) }
+
+func parse(s Spec, zone func(string) (*time.Location, error)) (*Plan, error) {
 	s.Expression = strings.TrimSpace(s.Expression)
 	if s.Expression == "" {
 		return nil, problemf("expression", "Say when it runs.")
@@ -61,16 +71,16 @@ func Parse(s Spec) (*Plan, error) {
 		return nil, problemf("expression", "An expression has at most %d characters.", maxExpression)
 	}
 	p := &Plan{spec: s}
-	text, err := p.locate(s)
+	text, err := p.locate(s, zone)
 	if err != nil {
 		return nil, err
 	}
 	switch s.Kind {
-	case Cron:
+	case cronium.ScheduleCron:
 		err = p.readCron(text)
-	case Interval:
+	case cronium.ScheduleInterval:
 		p.every, err = parseInterval(text)
-	case Once:
+	case cronium.ScheduleOnce:
 		p.at, err = parseTime(text, p.zone)
 	default:
 		err = problemf("kind", "The kind must be CRON, INTERVAL or ONCE.")
@@ -82,9 +92,9 @@ func Parse(s Spec) (*Plan, error) {
 }
 
 // locate loads the zone, and gives the expression without the one in it.
-func (p *Plan) locate(s Spec) (text string, err error) {
+func (p *Plan) locate(s Spec, zone func(string) (*time.Location, error)) (text string, err error) {
 	text, name := s.Expression, s.Zone
-	if s.Kind == Cron {
+	if s.Kind == cronium.ScheduleCron {
 		for _, prefix := range []string{"CRON_TZ=", "TZ="} {
 			rest, ok := strings.CutPrefix(text, prefix)
 			if !ok {
@@ -96,7 +106,7 @@ func (p *Plan) locate(s Spec) (text string, err error) {
 			break
 		}
 	}
-	p.zone, err = Zone(name)
+	p.zone, err = zone(name)
 	return strings.TrimSpace(text), err
 }
 
@@ -118,7 +128,7 @@ func (p *Plan) readCron(text string) (err error) {
 		p.cron, err = parseCron(text)
 		return err
 	}
-	if strings.EqualFold(name, "@every") {
+	if everyAlias(text) {
 		p.every, err = parseInterval(strings.TrimSpace(rest))
 		return err
 	}
@@ -137,25 +147,30 @@ func (p *Plan) readCron(text string) (err error) {
 	return problemf("expression", "%s is none of @hourly, @daily, @weekly, @monthly, @yearly and @every 90s.", text)
 }
 
+// everyAlias tells whether a cron expression is an interval.
+func everyAlias(text string) bool {
+	return len(text) >= len("@every") && strings.EqualFold(text[:len("@every")], "@every")
+}
+
 // checkSpan refuses a start and an end between which nothing fires.
 func (p *Plan) checkSpan() error {
 	start, end := p.spec.Start, p.spec.End
 	switch {
 	case end.IsZero():
 		if p.every == 0 && p.cron == nil && p.at.Before(start) {
-			return problemf("start", "The start is after the only time at which it runs.")
+			return problemf("starts_at", "The start is after the only time at which it runs.")
 		}
 		return nil
 	case !start.IsZero() && !end.After(start):
-		return problemf("end", "The end must be after the start.")
+		return problemf("ends_at", "The end must be after the start.")
 	case start.IsZero():
 		if p.every == 0 && p.cron == nil && p.at.After(end) {
-			return problemf("end", "The end is before the only time at which it runs.")
+			return problemf("ends_at", "The end is before the only time at which it runs.")
 		}
 		return nil
 	}
 	if _, ok := p.Next(start.Add(-1)); !ok {
-		return problemf("end", "It would never run: nothing is due between the start and the end.")
+		return problemf("ends_at", "It would never run: nothing is due between the start and the end.")
 	}
 	return nil
 }

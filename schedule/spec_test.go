@@ -5,13 +5,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"cronium.dev/cronium"
 )
 
 // instants are the fire times of an expression after a moment, as its zone's
 // clocks show them.
 func instants(t *testing.T, text, zone, after string, n int) []string {
 	t.Helper()
-	p, err := Parse(Spec{Kind: Cron, Expression: text, Zone: zone})
+	p, err := Parse(Spec{Kind: cronium.ScheduleCron, Expression: text, Zone: zone})
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
@@ -125,43 +127,43 @@ func TestCalendar(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		kind               Kind
+		kind               cronium.ScheduleKind
 		text, zone         string
 		field, wantMessage string
 	}{
-		{Cron, "0 0 31 2 *", "", "expression", "no month of \"2\" has a day \"31\""},
-		{Cron, "0 0 31 4,6,9,11 *", "", "expression", "never run"},
-		{Cron, "0 0 31W 2 *", "", "expression", "never run"},
-		{Cron, "0 0 */30 2 5#5", "", "expression", "never run"},
-		{Cron, "61 * * * *", "", "expression", "minute \"61\" is not between 0 and 59"},
-		{Cron, "* 24 * * *", "", "expression", "hour \"24\" is not between 0 and 23"},
-		{Cron, "* * * 13 *", "", "expression", "month"},
-		{Cron, "* * * * 8", "", "expression", "day of the week"},
-		{Cron, "* * * * FOO", "", "expression", "no name like MON"},
-		{Cron, "* * *", "", "expression", "This one has 3"},
-		{Cron, "0 0 0 1 1 * 2027", "", "expression", "no field for the year"},
-		{Cron, "*/90 * * * *", "", "expression", "@every 90m"},
-		{Cron, "*/0 * * * *", "", "expression", "above zero"},
-		{Cron, "* 22-4 * * *", "", "expression", "22-23,0-4"},
-		{Cron, "1,,2 * * * *", "", "expression", "empty part"},
-		{Cron, "-1 * * * *", "", "expression", "is no number"},
-		{Cron, "0 0 * * L", "", "expression", "5L is the last Friday"},
-		{Cron, "0 0 * * 5#6", "", "expression", "from 1 to 5"},
-		{Cron, "@reboot", "", "expression", "webhook"},
-		{Cron, "@fortnightly", "", "expression", "@weekly"},
-		{Cron, "CRON_TZ=Europe/Berlin", "", "expression", "time zone, a space"},
-		{Cron, "CRON_TZ=Mars/Base 0 2 * * *", "", "zone", "Mars/Base"},
-		{Cron, "0 2 * * *", "Local", "zone", "Europe/Berlin"},
-		{Cron, "0 2 * * *", "../../etc/passwd", "zone", "no time zone"},
-		{Cron, "", "", "expression", "when it runs"},
-		{Interval, "0s", "", "expression", "90s"},
-		{Interval, "5", "", "expression", "90s"},
-		{Interval, "m5", "", "expression", "90s"},
-		{Interval, "400d", "", "expression", "366 days"},
-		{Interval, "2147483647w", "", "expression", "366 days"},
-		{Once, "tomorrow", "", "expression", "2027-03-01 08:30"},
-		{Once, "2027-03-28 02:30", "Europe/Berlin", "expression", "does not exist"},
-		{Kind("MOON"), "full", "", "kind", "CRON"},
+		{cronium.ScheduleCron, "0 0 31 2 *", "", "expression", "no month of \"2\" has a day \"31\""},
+		{cronium.ScheduleCron, "0 0 31 4,6,9,11 *", "", "expression", "never run"},
+		{cronium.ScheduleCron, "0 0 31W 2 *", "", "expression", "never run"},
+		{cronium.ScheduleCron, "0 0 */30 2 5#5", "", "expression", "never run"},
+		{cronium.ScheduleCron, "61 * * * *", "", "expression", "minute \"61\" is not between 0 and 59"},
+		{cronium.ScheduleCron, "* 24 * * *", "", "expression", "hour \"24\" is not between 0 and 23"},
+		{cronium.ScheduleCron, "* * * 13 *", "", "expression", "month"},
+		{cronium.ScheduleCron, "* * * * 8", "", "expression", "day of the week"},
+		{cronium.ScheduleCron, "* * * * FOO", "", "expression", "no name like MON"},
+		{cronium.ScheduleCron, "* * *", "", "expression", "This one has 3"},
+		{cronium.ScheduleCron, "0 0 0 1 1 * 2027", "", "expression", "no field for the year"},
+		{cronium.ScheduleCron, "*/90 * * * *", "", "expression", "@every 90m"},
+		{cronium.ScheduleCron, "*/0 * * * *", "", "expression", "above zero"},
+		{cronium.ScheduleCron, "* 22-4 * * *", "", "expression", "22-23,0-4"},
+		{cronium.ScheduleCron, "1,,2 * * * *", "", "expression", "empty part"},
+		{cronium.ScheduleCron, "-1 * * * *", "", "expression", "is no number"},
+		{cronium.ScheduleCron, "0 0 * * L", "", "expression", "5L is the last Friday"},
+		{cronium.ScheduleCron, "0 0 * * 5#6", "", "expression", "from 1 to 5"},
+		{cronium.ScheduleCron, "@reboot", "", "expression", "webhook"},
+		{cronium.ScheduleCron, "@fortnightly", "", "expression", "@weekly"},
+		{cronium.ScheduleCron, "CRON_TZ=Europe/Berlin", "", "expression", "time zone, a space"},
+		{cronium.ScheduleCron, "CRON_TZ=Mars/Base 0 2 * * *", "", "zone", "Mars/Base"},
+		{cronium.ScheduleCron, "0 2 * * *", "Local", "zone", "Europe/Berlin"},
+		{cronium.ScheduleCron, "0 2 * * *", "../../etc/passwd", "zone", "no time zone"},
+		{cronium.ScheduleCron, "", "", "expression", "when it runs"},
+		{cronium.ScheduleInterval, "0s", "", "expression", "90s"},
+		{cronium.ScheduleInterval, "5", "", "expression", "90s"},
+		{cronium.ScheduleInterval, "m5", "", "expression", "90s"},
+		{cronium.ScheduleInterval, "400d", "", "expression", "366 days"},
+		{cronium.ScheduleInterval, "2147483647w", "", "expression", "366 days"},
+		{cronium.ScheduleOnce, "tomorrow", "", "expression", "2027-03-01 08:30"},
+		{cronium.ScheduleOnce, "2027-03-28 02:30", "Europe/Berlin", "expression", "does not exist"},
+		{cronium.ScheduleKind("MOON"), "full", "", "kind", "CRON"},
 	} {
 		_, err := Parse(Spec{Kind: c.kind, Expression: c.text, Zone: c.zone})
 		var p *Problem
@@ -189,15 +191,15 @@ func TestIntervalsAndSpans(t *testing.T) {
 		after string
 		want  string
 	}{
-		{"counted from the anchor, through a change of clocks", Spec{Kind: Interval, Expression: "6h", Zone: "Europe/Berlin", Anchor: anchor},
+		{"counted from the anchor, through a change of clocks", Spec{Kind: cronium.ScheduleInterval, Expression: "6h", Zone: "Europe/Berlin", Anchor: anchor},
 			"2027-03-28T00:00:00Z", "2027-03-28T00:00:10Z 2027-03-28T06:00:10Z"},
-		{"the start is the first instant", Spec{Kind: Interval, Expression: "90s", Anchor: anchor, Start: at(t, "2027-02-01T10:00:00Z")},
+		{"the start is the first instant", Spec{Kind: cronium.ScheduleInterval, Expression: "90s", Anchor: anchor, Start: at(t, "2027-02-01T10:00:00Z")},
 			"2027-01-15T00:00:00Z", "2027-02-01T10:00:00Z 2027-02-01T10:01:30Z"},
-		{"nothing after the end, the end itself counts", Spec{Kind: Cron, Expression: "0 * * * *", End: at(t, "2027-01-01T02:00:00Z")},
+		{"nothing after the end, the end itself counts", Spec{Kind: cronium.ScheduleCron, Expression: "0 * * * *", End: at(t, "2027-01-01T02:00:00Z")},
 			"2027-01-01T00:30:00Z", "2027-01-01T01:00:00Z 2027-01-01T02:00:00Z"},
-		{"once", Spec{Kind: Once, Expression: "2027-10-31 02:30", Zone: "Europe/Berlin"}, "2027-01-01T00:00:00Z", "2027-10-31T00:30:00Z"},
-		{"once, with an offset", Spec{Kind: Once, Expression: "2027-10-31T02:30:00+01:00"}, "2027-01-01T00:00:00Z", "2027-10-31T01:30:00Z"},
-		{"once, over", Spec{Kind: Once, Expression: "2027-10-31 02:30"}, "2027-10-31T02:30:00Z", ""},
+		{"once", Spec{Kind: cronium.ScheduleOnce, Expression: "2027-10-31 02:30", Zone: "Europe/Berlin"}, "2027-01-01T00:00:00Z", "2027-10-31T00:30:00Z"},
+		{"once, with an offset", Spec{Kind: cronium.ScheduleOnce, Expression: "2027-10-31T02:30:00+01:00"}, "2027-01-01T00:00:00Z", "2027-10-31T01:30:00Z"},
+		{"once, over", Spec{Kind: cronium.ScheduleOnce, Expression: "2027-10-31 02:30"}, "2027-10-31T02:30:00Z", ""},
 	} {
 		p, err := Parse(c.spec)
 		if err != nil {
@@ -213,10 +215,10 @@ func TestIntervalsAndSpans(t *testing.T) {
 		}
 	}
 	for _, s := range []Spec{
-		{Kind: Cron, Expression: "0 0 1 1 *", Start: at(t, "2027-02-01T00:00:00Z"), End: at(t, "2027-03-01T00:00:00Z")},
-		{Kind: Cron, Expression: "* * * * *", Start: at(t, "2027-02-01T00:00:00Z"), End: at(t, "2027-01-01T00:00:00Z")},
-		{Kind: Once, Expression: "2027-01-01 00:00", Start: at(t, "2027-02-01T00:00:00Z")},
-		{Kind: Once, Expression: "2027-01-01 00:00", End: at(t, "2026-02-01T00:00:00Z")},
+		{Kind: cronium.ScheduleCron, Expression: "0 0 1 1 *", Start: at(t, "2027-02-01T00:00:00Z"), End: at(t, "2027-03-01T00:00:00Z")},
+		{Kind: cronium.ScheduleCron, Expression: "* * * * *", Start: at(t, "2027-02-01T00:00:00Z"), End: at(t, "2027-01-01T00:00:00Z")},
+		{Kind: cronium.ScheduleOnce, Expression: "2027-01-01 00:00", Start: at(t, "2027-02-01T00:00:00Z")},
+		{Kind: cronium.ScheduleOnce, Expression: "2027-01-01 00:00", End: at(t, "2026-02-01T00:00:00Z")},
 	} {
 		if _, err := Parse(s); err == nil {
 			t.Errorf("%+v can never run and was taken", s)
@@ -229,7 +231,7 @@ func TestIntervalsAndSpans(t *testing.T) {
 func TestSearchFindsWhatSteppingFinds(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"*/7 3-5 * * 1-5", "0 12 1,15 * *", "30 22 * 2,11 6", "5 4 L * *", "59 23 * * 0#1"} {
-		p, err := Parse(Spec{Kind: Cron, Expression: text})
+		p, err := Parse(Spec{Kind: cronium.ScheduleCron, Expression: text})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +257,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed, int64(1_800_000_000))
 	}
 	f.Fuzz(func(t *testing.T, text string, unix int64) {
-		p, err := Parse(Spec{Kind: Cron, Expression: text, Zone: "Australia/Lord_Howe"})
+		p, err := Parse(Spec{Kind: cronium.ScheduleCron, Expression: text, Zone: "Australia/Lord_Howe"})
 		if err != nil {
 			var problem *Problem
 			if !errors.As(err, &problem) {

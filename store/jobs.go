@@ -179,29 +179,35 @@ func (s *Store) OpenJobCount(ctx context.Context, workspace cronium.ID) (int, er
 // nothing.
 func (s *Store) Cancel(ctx context.Context, workspace, id cronium.ID, by string) (cronium.JobStatus, error) {
 	var status cronium.JobStatus
-	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `SELECT status FROM jobs WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE`, workspace, id).Scan(&status)
-		if err != nil || status.Final() {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			WITH waiting AS ( -- locked in the order in which claims do
-				SELECT server_id FROM job_targets WHERE workspace_id = $1 AND job_id = $2 AND status IN ('WAITING', 'QUEUED')
-				ORDER BY server_id FOR NO KEY UPDATE)
-			UPDATE job_targets t SET status = 'CANCELLED', reason = 'Cancelled before it started.', next_attempt = NULL, away_since = NULL, finished_at = now()
-			FROM waiting WHERE t.job_id = $2 AND t.server_id = waiting.server_id`, workspace, id); err != nil {
-			return err
-		}
-		return tx.QueryRow(ctx, `
-			UPDATE jobs SET cancelled_at = coalesce(cancelled_at, now()),
-				cancelled_by = CASE WHEN cancelled_at IS NULL THEN $3 ELSE cancelled_by END,
-				status = CASE status WHEN 'QUEUED' THEN 'CANCELLED' ELSE status END,
-				result = CASE status WHEN 'QUEUED' THEN 'CANCELLED' ELSE result END,
-				finished_at = CASE status WHEN 'QUEUED' THEN now() ELSE finished_at END,
-				next_attempt = NULL, waiting = ''
-			WHERE workspace_id = $1 AND id = $2 RETURNING status`, workspace, id, by).Scan(&status)
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) (err error) {
+		status, err = cancelJob(ctx, tx, workspace, id, by)
+		return err
 	})
 	return status, mapError(err, "cancel job")
+}
+
+func cancelJob(ctx context.Context, tx pgx.Tx, workspace, id cronium.ID, by string) (status cronium.JobStatus, err error) {
+	err = tx.QueryRow(ctx, `SELECT status FROM jobs WHERE workspace_id = $1 AND id = $2 FOR NO KEY UPDATE`, workspace, id).Scan(&status)
+	if err != nil || status.Final() {
+		return status, err
+	}
+	if _, err := tx.Exec(ctx, `
+		WITH waiting AS ( -- locked in the order in which claims do
+			SELECT server_id FROM job_targets WHERE workspace_id = $1 AND job_id = $2 AND status IN ('WAITING', 'QUEUED')
+			ORDER BY server_id FOR NO KEY UPDATE)
+		UPDATE job_targets t SET status = 'CANCELLED', reason = 'Cancelled before it started.', next_attempt = NULL, away_since = NULL, finished_at = now()
+		FROM waiting WHERE t.job_id = $2 AND t.server_id = waiting.server_id`, workspace, id); err != nil {
+		return status, err
+	}
+	err = tx.QueryRow(ctx, `
+		UPDATE jobs SET cancelled_at = coalesce(cancelled_at, now()),
+			cancelled_by = CASE WHEN cancelled_at IS NULL THEN $3 ELSE cancelled_by END,
+			status = CASE status WHEN 'QUEUED' THEN 'CANCELLED' ELSE status END,
+			result = CASE status WHEN 'QUEUED' THEN 'CANCELLED' ELSE result END,
+			finished_at = CASE status WHEN 'QUEUED' THEN now() ELSE finished_at END,
+			next_attempt = NULL, waiting = ''
+		WHERE workspace_id = $1 AND id = $2 RETURNING status`, workspace, id, by).Scan(&status)
+	return status, err
 }
 
 // Fail ends a job that is QUEUED and that nobody can ever run, with the reason
