@@ -27,7 +27,8 @@ var layers = map[string][]string{
 	"migrations": {},
 	"static":     {},
 	"postgres":   {},
-	"agent":      {},
+	"agent":      {"outbound"},
+	"outbound":   {},
 	"diff":       {},
 
 	"output":      {"cronium"},
@@ -38,16 +39,16 @@ var layers = map[string][]string{
 	"store":       {"cronium", "schedule", "workflow", "migrations", "secrets"},
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
-	"tools":       {"cronium", "secrets"},
+	"tools":       {"cronium", "secrets", "outbound"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
 	"client":      {},
 	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
 	"files":       {"cronium", "agent/proto", "agent/manifest", "executor"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
-	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets"},
-	"calls":       {"cronium", "store", "secrets", "tools", "jobs"},
+	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
+	"calls":       {"cronium", "store", "secrets", "tools", "jobs", "outbound"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff"},
+	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
@@ -142,7 +143,7 @@ func TestAgentImportsNothingOfTheServer(t *testing.T) {
 		t.Fatalf("go list: %v", err)
 	}
 	for path := range strings.FieldsSeq(string(out)) {
-		if folder := top(path); folder != "" && folder != "agent" && path != module+"cmd/agent" {
+		if folder := top(path); folder != "" && folder != "agent" && folder != "outbound" && path != module+"cmd/agent" {
 			t.Errorf("cmd/agent depends on %s", path)
 		}
 	}
