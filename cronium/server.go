@@ -1,6 +1,10 @@
 package cronium
 
-import "time"
+import (
+	"slices"
+	"strconv"
+	"time"
+)
 
 // ServerKind says how a server is reached.
 type ServerKind string
@@ -48,6 +52,43 @@ type Server struct {
 	CreatedAt    time.Time
 	UpdatedAt    time.Time
 	ArchivedAt   *time.Time
+	Version      int    // counts what persons have saved; a change names the one that it was made from
+	ChangedBy    string // who saved it
+}
+
+// ChangedSince is the CodeConflict for a change that was made from an older
+// version than s, which is stored: who saved s, and each field in which it is
+// other than the change would make it.
+func (s *Server) ChangedSince(change *Server) error {
+	by := s.ChangedBy
+	if by == "" {
+		by = "Somebody"
+	}
+	e := &Error{Code: CodeConflict, Message: by + " has changed this server since you looked at it, so nothing of yours is stored. Compare, then save again to put yours in its place."}
+	differs := func(field, now, yours string) {
+		if now != yours {
+			if now == "" {
+				now = "empty"
+			}
+			e.Fields = append(e.Fields, FieldError{Field: field, Message: "is " + clip(now) + " now"})
+		}
+	}
+	differs("name", s.Name, change.Name)
+	differs("environment", s.Environment, change.Environment)
+	differs("address", s.Address, change.Address)
+	differs("port", strconv.Itoa(s.Port), strconv.Itoa(change.Port))
+	differs("user", s.Login, change.Login)
+	differs("tags", FormatTags(s.Tags), FormatTags(change.Tags))
+	if !slices.Equal(s.Jumps, change.Jumps) {
+		e.Fields = append(e.Fields, FieldError{Field: "jumps", Message: "are others now"})
+	}
+	if s.Description != change.Description {
+		e.Fields = append(e.Fields, FieldError{Field: "description", Message: "is another now"})
+	}
+	if len(e.Fields) == 0 {
+		e.Message += " What is not shown, like what it is signed in to with, may be other."
+	}
+	return e
 }
 
 // ServerStatus is how a server was when it was last heard of.

@@ -3,6 +3,8 @@ package handlers
 import (
 	"context"
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"cronium.dev/cronium"
@@ -73,6 +75,7 @@ func (a *api) createServer(ctx context.Context, in *createServerInput) (*serverO
 
 type updateServerInput struct {
 	ServerID
+	IfMatch string `header:"If-Match" doc:"The ETag that was read"`
 	Body struct {
 		ServerFields
 		Archived *bool `json:"archived,omitempty" doc:"Takes it out of use, or back into it"`
@@ -87,6 +90,17 @@ func (a *api) updateServer(ctx context.Context, in *updateServerInput) (*serverO
 	s, err := a.Store.Server(ctx, who(ctx).WorkspaceID, id)
 	if err != nil {
 		return nil, err
+	}
+	if in.IfMatch != "" {
+		version, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(in.IfMatch, "W/"), `"`))
+		var problems cronium.Problems
+		problems.Add(err == nil, "If-Match", "must be the ETag that was read, like \"7\"")
+		if err := problems.Err("The change"); err != nil {
+			return nil, err
+		}
+		if s.Version != version {
+			return nil, a.changedSince(ctx, s, in.Body.over(s))
+		}
 	}
 	archive := func(archived bool) error {
 		if in.Body.Archived == nil || *in.Body.Archived != archived || archived == (s.ArchivedAt != nil) {
@@ -110,6 +124,19 @@ func (a *api) updateServer(ctx context.Context, in *updateServerInput) (*serverO
 		return nil, err
 	}
 	return a.oneServer(ctx, id, "")
+}
+
+// changedSince refuses what was said of an older version of a server.
+func (a *api) changedSince(ctx context.Context, s *cronium.Server, in serverInput) error {
+	change := *s
+	signIn, _, err := a.apply(ctx, in, &change)
+	if err != nil {
+		return err
+	}
+	if signIn != nil {
+		signIn.Wipe()
+	}
+	return s.ChangedSince(&change)
 }
 
 type tryInput struct {

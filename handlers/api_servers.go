@@ -22,7 +22,7 @@ func (a *api) serverOperations() {
 	add(a, operation{method: http.MethodGet, path: "/servers/{id}", permission: cronium.PermissionRead, id: "get-server", tag: "Servers",
 		summary: "One server and how it is"}, a.getServer)
 	add(a, operation{method: http.MethodPatch, path: "/servers/{id}", permission: cronium.PermissionAdmin, id: "update-server", tag: "Servers",
-		summary: "Change, archive or restore a server", description: "What is not sent stays as it is. Another address or port forgets the pinned host key unless host_key is sent too." + secrets}, a.updateServer)
+		summary: "Change, archive or restore a server", description: "What is not sent stays as it is. Another address or port forgets the pinned host key unless host_key is sent too. With If-Match, which names the ETag that was read, the answer is 409 where somebody has changed the server since, with fields that are other now." + secrets}, a.updateServer)
 	add(a, operation{method: http.MethodDelete, path: "/servers/{id}", permission: cronium.PermissionAdmin, id: "delete-server", tag: "Servers", status: http.StatusNoContent,
 		summary: "Delete a server for good", description: "The agent is taken off the host if it can be reached. 409 while something runs there or others are reached through it."}, a.deleteServerOperation)
 	add(a, operation{method: http.MethodPost, path: "/servers/{id}/host-key", permission: cronium.PermissionAdmin, id: "decide-host-key", tag: "Servers",
@@ -179,6 +179,7 @@ type ServerID struct {
 
 type serverOutput struct {
 	Location string `header:"Location"`
+	ETag     string `header:"ETag" doc:"The version of what persons have saved, for If-Match"`
 	Body     apiServer
 }
 
@@ -195,7 +196,7 @@ func (a *api) oneServer(ctx context.Context, id cronium.ID, location string) (*s
 	if err != nil {
 		return nil, err
 	}
-	return &serverOutput{location, apiServerOf(row)}, nil
+	return &serverOutput{location, etag(row.Version), apiServerOf(row)}, nil
 }
 
 func (a *api) deleteServerOperation(ctx context.Context, in *ServerID) (*struct{}, error) {

@@ -199,6 +199,7 @@ func (h *Handlers) saveServer(ctx context.Context, s *cronium.Server, in serverI
 	if err != nil {
 		return err
 	}
+	s.ChangedBy = who(ctx).DisplayName()
 	if err := h.Store.CreateServer(ctx, s, credential); err != nil {
 		return err
 	}
@@ -206,7 +207,8 @@ func (h *Handlers) saveServer(ctx context.Context, s *cronium.Server, in serverI
 	return nil
 }
 
-// changeServer stores what was said of a server that is there.
+// changeServer stores what was said of a server that is there, in the version
+// that s names.
 func (h *Handlers) changeServer(ctx context.Context, s *cronium.Server, in serverInput) error {
 	if s.ArchivedAt != nil {
 		return cronium.Errorf(cronium.CodeConflict, "The server is archived. Take it back into use before you change it.")
@@ -219,6 +221,7 @@ func (h *Handlers) changeServer(ctx context.Context, s *cronium.Server, in serve
 	if err != nil {
 		return err
 	}
+	s.ChangedBy = who(ctx).DisplayName()
 	if err := h.Store.UpdateServer(ctx, s, credential); err != nil {
 		return err
 	}

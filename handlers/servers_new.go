@@ -69,7 +69,7 @@ func (h *Handlers) refuseServer(w http.ResponseWriter, r *http.Request, page vie
 		return err
 	}
 	page.Problems = problems
-	if len(problems) == 0 {
+	if len(problems) == 0 || status == http.StatusConflict {
 		page.Message = message
 	}
 	return h.renderServerForm(w, r, status, page)
@@ -289,7 +289,7 @@ func (h *Handlers) storedForm(r *http.Request) (*cronium.Server, views.ServerFor
 	}
 	page = views.ServerForm{
 		ID: s.ID, Edit: true, Name: s.Name, Description: s.Description, Environment: s.Environment, Tags: cronium.FormatTags(s.Tags),
-		Address: s.Address, Port: s.Port, User: s.Login, Agent: s.Kind == cronium.ServerAgent,
+		Address: s.Address, Port: s.Port, User: s.Login, Agent: s.Kind == cronium.ServerAgent, Version: s.Version,
 	}
 	if len(s.HostKey) > 0 {
 		page.Pinned = ssh.Fingerprint(s.HostKey)
@@ -348,10 +348,18 @@ func (h *Handlers) editServer(w http.ResponseWriter, r *http.Request) error {
 	}
 	in, page, problems := serverFormOf(r)
 	page.ID, page.Edit, page.Agent, page.Stored, page.Pinned = s.ID, true, before.Agent, before.Stored, before.Pinned
+	if page.Version, err = strconv.Atoi(r.PostForm.Get("version")); err != nil {
+		page.Version = before.Version
+	}
 	if err := problems.Err("The server"); err != nil {
 		return h.refuseServer(w, r, page, err)
 	}
+	s.Version = page.Version // what was shown is what is changed
 	if err := h.changeServer(r.Context(), s, in); err != nil {
+		var told *cronium.Error
+		if errors.As(err, &told) && told.Code == cronium.CodeConflict {
+			page.Version = before.Version // who has read what others saved may save again
+		}
 		page.Test = agreed(in)
 		return h.refuseServer(w, r, page, err)
 	}

@@ -312,3 +312,33 @@ func TestTheFilterOfServersTakesWordsAndSelectors(t *testing.T) {
 		b.get("/servers?q="+url.QueryEscape(query)).want(t, http.StatusOK, says)
 	}
 }
+
+func TestTheSecondOfTwoWhoChangeAServerSeesWhatTheFirstChanged(t *testing.T) {
+	t.Parallel()
+	s := withSSH(t)
+	b := s.signedIn(t, "mira@example.com")
+	var server shown
+	b.api("POST", "/servers", map[string]any{"name": "web", "address": "192.0.2.1", "user": "root", "tags": map[string]string{"role": "web"}}, &server)
+	path := "/servers/" + server.ID.String()
+	read := b.call("GET", path, nil)
+	tag := read.Header.Get("ETag")
+	edit := b.get(path + "/edit")
+	edit.want(t, http.StatusOK, `name="version" value="1"`)
+	form := url.Values{"version": {"1"}, "edit": {"true"}, "name": {"web"}, "address": {"192.0.2.1"}, "port": {"22"}, "user": {"root"}, "tags": {"role=db"}, "description": {"mine"}}
+
+	changed := b.call("PATCH", path, object{"address": "192.0.2.9"}, "If-Match", tag)
+	changed.want(t, http.StatusOK, "192.0.2.9")
+	b.call("PATCH", path, object{"description": "late", "archived": true}, "If-Match", tag).want(t, http.StatusConflict, "Mira Lund has changed this server", `"description"`)
+	b.call("PATCH", path, object{"description": "late"}, "If-Match", "*").want(t, http.StatusUnprocessableEntity)
+
+	refused := b.post(path+"/edit", form)
+	refused.want(t, http.StatusConflict, "Mira Lund has changed this server", "is 192.0.2.9 now", "is role=web now", `value="role=db"`, ">mine</textarea>", `name="version" value="2"`)
+	form.Set("user", "-x")
+	b.post(path+"/edit", form).want(t, http.StatusUnprocessableEntity, `name="version" value="1"`) // nobody was told yet
+	form.Set("user", "root")
+	form.Set("version", "2")
+	b.post(path+"/edit", form).want(t, http.StatusSeeOther)
+	if now := b.call("GET", path, nil); now.Header.Get("ETag") == changed.Header.Get("ETag") || !strings.Contains(now.text, "mine") {
+		t.Errorf("%s %s", now.Header.Get("ETag"), now.text)
+	}
+}

@@ -14,13 +14,14 @@ import (
 
 func serverColumns(table string) string {
 	return columns(table, `id workspace_id name kind description environment tags address port login credential_id jumps
-		host_key host_key_by host_key_at offered_key offered_at created_at updated_at archived_at`)
+		host_key host_key_by host_key_at offered_key offered_at created_at updated_at archived_at version changed_by`)
 }
 
 // scanServer gives the destinations of serverColumns.
 func scanServer(s *cronium.Server) []any {
 	return []any{&s.ID, &s.WorkspaceID, &s.Name, &s.Kind, &s.Description, &s.Environment, &s.Tags, &s.Address, &s.Port, &s.Login,
-		&s.CredentialID, &s.Jumps, &s.HostKey, &s.HostKeyBy, &s.HostKeyAt, &s.OfferedKey, &s.OfferedAt, &s.CreatedAt, &s.UpdatedAt, &s.ArchivedAt}
+		&s.CredentialID, &s.Jumps, &s.HostKey, &s.HostKeyBy, &s.HostKeyAt, &s.OfferedKey, &s.OfferedAt, &s.CreatedAt, &s.UpdatedAt, &s.ArchivedAt,
+		&s.Version, &s.ChangedBy}
 }
 
 func rowToServer(row pgx.CollectableRow) (cronium.Server, error) {
@@ -57,22 +58,26 @@ func (s *Store) CreateServer(ctx context.Context, server *cronium.Server, creden
 func insertServer(ctx context.Context, tx pgx.Tx, s *cronium.Server) error {
 	err := tx.QueryRow(ctx, `
 		INSERT INTO servers (id, workspace_id, name, kind, description, environment, tags, address, port, login, credential_id, jumps,
-			host_key, host_key_by, host_key_at)
-		VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), $8, $9, $10, $11, coalesce($12, '{}'::uuid[]), $13, $14, CASE WHEN $13::bytea IS NULL THEN NULL ELSE now() END)
-		RETURNING host_key_at, created_at, updated_at`,
+			host_key, host_key_by, host_key_at, changed_by)
+		VALUES ($1, $2, $3, $4, $5, $6, coalesce($7, '{}'::jsonb), $8, $9, $10, $11, coalesce($12, '{}'::uuid[]), $13, $14, CASE WHEN $13::bytea IS NULL THEN NULL ELSE now() END, $15)
+		RETURNING host_key_at, created_at, updated_at, version`,
 		s.ID, s.WorkspaceID, s.Name, s.Kind, s.Description, s.Environment, s.Tags, s.Address, s.Port, s.Login, s.CredentialID, s.Jumps,
-		s.HostKey, s.HostKeyBy).Scan(&s.HostKeyAt, &s.CreatedAt, &s.UpdatedAt)
+		s.HostKey, s.HostKeyBy, s.ChangedBy).Scan(&s.HostKeyAt, &s.CreatedAt, &s.UpdatedAt, &s.Version)
 	return serverNameTaken(err, s.Name)
 }
 
 // UpdateServer stores what a person may change of a server, and its credential
 // unless that is nil. What was pinned for another address or port is forgotten
-// unless server brings a new host key. It fails as CreateServer does.
+// unless server brings a new host key. It fails as CreateServer does, and with
+// CodeConflict where Version is not the stored one: Server.ChangedSince.
 func (s *Store) UpdateServer(ctx context.Context, server *cronium.Server, credential *cronium.Credential) error {
 	if err := server.Validate().Err("The server"); err != nil {
 		return err
 	}
 	err := s.workspace(ctx, server.WorkspaceID, func(tx pgx.Tx) error {
+		if err := refuseChangedSince(ctx, tx, server); err != nil {
+			return err
+		}
 		if err := checkJumps(ctx, tx, server); err != nil {
 			return err
 		}
@@ -83,24 +88,36 @@ func (s *Store) UpdateServer(ctx context.Context, server *cronium.Server, creden
 			server.CredentialID = &credential.ID
 		}
 		err := tx.QueryRow(ctx, `
-			WITH old AS (SELECT address <> $6 OR port <> $7 AS moved, host_key FROM servers WHERE id = $1 AND workspace_id = $2 FOR UPDATE)
+			WITH old AS (SELECT address <> $6 OR port <> $7 AS moved, host_key FROM servers WHERE id = $1)
 			UPDATE servers s SET name = $3, description = $4, environment = $5, address = $6, port = $7, login = $8,
 				credential_id = $9, jumps = coalesce($10, '{}'::uuid[]), tags = coalesce($11, '{}'::jsonb), updated_at = now(),
+				version = version + 1, changed_by = $14,
 				host_key = CASE WHEN NOT moved OR $12::bytea IS DISTINCT FROM old.host_key THEN $12 END,
 				host_key_by = CASE WHEN $12::bytea IS DISTINCT FROM old.host_key THEN $13 WHEN moved THEN '' ELSE host_key_by END,
 				host_key_at = CASE WHEN $12::bytea IS DISTINCT FROM old.host_key THEN now() WHEN NOT moved THEN host_key_at END,
 				offered_key = CASE WHEN NOT moved AND $12 IS NOT DISTINCT FROM old.host_key THEN offered_key END,
 				offered_at = CASE WHEN NOT moved AND $12 IS NOT DISTINCT FROM old.host_key THEN offered_at END
-			FROM old WHERE s.id = $1 AND s.workspace_id = $2 AND archived_at IS NULL
+			FROM old WHERE s.id = $1 AND s.workspace_id = $2
 			RETURNING `+serverColumns("s"),
 			server.ID, server.WorkspaceID, server.Name, server.Description, server.Environment, server.Address, server.Port, server.Login,
-			server.CredentialID, server.Jumps, server.Tags, server.HostKey, server.HostKeyBy).Scan(scanServer(server)...)
+			server.CredentialID, server.Jumps, server.Tags, server.HostKey, server.HostKeyBy, server.ChangedBy).Scan(scanServer(server)...)
 		if err != nil || server.OfferedKey != nil {
 			return serverNameTaken(err, server.Name)
 		}
 		return unblock(ctx, tx, server.ID)
 	})
 	return asIs(err, "change a server")
+}
+
+// refuseChangedSince locks the row of a server that is not archived.
+func refuseChangedSince(ctx context.Context, tx pgx.Tx, change *cronium.Server) error {
+	var now cronium.Server
+	err := tx.QueryRow(ctx, `SELECT `+serverColumns("s")+` FROM servers s WHERE id = $1 AND workspace_id = $2 AND archived_at IS NULL FOR UPDATE`,
+		change.ID, change.WorkspaceID).Scan(scanServer(&now)...)
+	if err == nil && now.Version != change.Version {
+		err = now.ChangedSince(change)
+	}
+	return err
 }
 
 // serverNameTaken says in words that another server has the name.

@@ -286,3 +286,30 @@ func TestServersAreListedInPages(t *testing.T) {
 		t.Error(states, err)
 	}
 }
+
+func TestOfTwoChangesOfAServerTheSecondIsToldWhatTheFirstChanged(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	ada := f.server(t, "web", nil)
+	bob, err := f.Server(f.ctx, f.workspace, ada.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada.Address, ada.Tags, ada.ChangedBy = "192.0.2.9", map[string]string{"role": "db"}, "Ada"
+	if err := f.UpdateServer(f.ctx, ada, nil); err != nil {
+		t.Fatal(err)
+	}
+	bob.Description = "the front"
+	err = f.UpdateServer(f.ctx, bob, nil)
+	wantCode(t, err, cronium.CodeConflict, "address", "tags", "description")
+	if text := err.Error(); !strings.Contains(text, "Ada has changed this server") || !strings.Contains(text, "address is 192.0.2.9 now") || !strings.Contains(text, "tags is role=db now") {
+		t.Error(text)
+	}
+	if now, err := f.Server(f.ctx, f.workspace, ada.ID); err != nil || now.Description != "" || now.Version != ada.Version || now.ChangedBy != "Ada" {
+		t.Errorf("%+v, %v", now, err)
+	}
+	bob.Version = ada.Version // who has read it
+	if err := f.UpdateServer(f.ctx, bob, nil); err != nil || bob.Version != ada.Version+1 || bob.Description != "the front" {
+		t.Errorf("%+v, %v", bob, err)
+	}
+}

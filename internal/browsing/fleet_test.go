@@ -90,6 +90,11 @@ echo started
 	p.says("cronium-merged", "disk is full")
 	p.says("cronium-merged", "host-3")
 	p.Axe()
+	// All at once, none is left out.
+	browser.Eval[bool](p.Tab, `[".host[title*='host-3']", "[data-tab=same]", "[data-tab=hosts]"].forEach(one => document.querySelector(one).click()), true`)
+	p.says("#fleet-hosts", "host-4")
+	p.clickText("One host")
+	p.says("#fleet-output .log-view", "disk is full")
 	p.clickText("Same output")
 	p.says("#fleet-same", "3 hosts said this, 1 said that")
 	p.present("#fleet-same .diff")

@@ -71,7 +71,10 @@ customElements.define("cronium-fleet", class extends HTMLElement {
     if (tab === "hosts") this.part("hosts", this.querySelector("#fleet-hosts"));
   }
 
+  // part fetches a part into its place. Each place waits for its own answers, and
+  // the last one asked for comes: htmx drops what is asked for while two wait.
   part(name, target, more = "") {
-    return window.htmx.ajax("GET", `${this.url}?part=${name}${more}`, { target, swap: "innerMorph" });
+    target.setAttribute("hx-sync", "queue last");
+    return window.htmx.ajax("GET", `${this.url}?part=${name}${more}`, { source: target, target, swap: "innerMorph" });
   }
 });
