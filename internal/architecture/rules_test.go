@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"agent":      {"outbound"},
 	"outbound":   {},
 	"diff":       {},
+	"template":   {},
 
 	"output":      {"cronium"},
 	"schedule":    {"cronium"},
@@ -39,16 +40,16 @@ var layers = map[string][]string{
 	"store":       {"cronium", "schedule", "workflow", "migrations", "secrets"},
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
-	"tools":       {"cronium", "secrets", "outbound"},
+	"tools":       {"cronium", "secrets", "outbound", "inputschema", "template"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
 	"client":      {},
 	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
 	"files":       {"cronium", "agent/proto", "agent/manifest", "executor"},
 	"terminal":    {"cronium", "agent/proto", "agent/manifest", "executor", "store", "secrets"},
-	"jobs":        {"cronium", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
-	"calls":       {"cronium", "store", "secrets", "tools", "jobs", "outbound"},
+	"jobs":        {"cronium", "template", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
+	"calls":       {"cronium", "template", "store", "secrets", "tools", "jobs", "outbound"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound"},
+	"handlers":    {"cronium", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
@@ -56,7 +57,7 @@ var layers = map[string][]string{
 }
 
 // pure packages know no input or output, so none of these.
-var pure = []string{"cronium", "inventory", "schedule", "workflow"}
+var pure = []string{"cronium", "inventory", "schedule", "template", "workflow"}
 
 // net/http is not among them: errors name their HTTP status.
 var impure = []string{"net", "os", "os/exec", "database/sql", "io/ioutil", "syscall", "log", "log/slog"}
