@@ -76,7 +76,7 @@ func (a *api) createServer(ctx context.Context, in *createServerInput) (*serverO
 type updateServerInput struct {
 	ServerID
 	IfMatch string `header:"If-Match" doc:"The ETag that was read"`
-	Body struct {
+	Body    struct {
 		ServerFields
 		Archived *bool `json:"archived,omitempty" doc:"Takes it out of use, or back into it"`
 	}

@@ -27,6 +27,8 @@ func (a *api) serverOperations() {
 		summary: "Delete a server for good", description: "The agent is taken off the host if it can be reached. 409 while something runs there or others are reached through it."}, a.deleteServerOperation)
 	add(a, operation{method: http.MethodPost, path: "/servers/{id}/host-key", permission: cronium.PermissionAdmin, id: "decide-host-key", tag: "Servers",
 		summary: "Accept or refuse the key that a host shows", description: "Accepting names the key, so that no other one is accepted: 409 where the host shows another one by now."}, a.decideKeyOperation)
+	add(a, operation{method: http.MethodPost, path: "/servers/host-keys", permission: cronium.PermissionAdmin, id: "accept-host-keys", tag: "Servers",
+		summary: "Accept the keys that many hosts show", description: "Each names its key, so that no other one is accepted. What became of each is in the answer, in the order of the request. A key that takes the place of a confirmed one is refused here: decide-host-key accepts it."}, a.acceptKeysOperation)
 	add(a, operation{method: http.MethodGet, path: "/servers/{id}/history", permission: cronium.PermissionRead, id: "server-history", tag: "Servers",
 		summary: "How a server was in the last 24 hours, by five minutes"}, a.serverHistory)
 	add(a, operation{method: http.MethodGet, path: "/servers/{id}/events", permission: cronium.PermissionRead, id: "server-events", tag: "Servers",

@@ -28,6 +28,8 @@ func (h *Handlers) serversRoutes() []Route {
 		test,
 		page(http.MethodGet, "/servers/import", cronium.PermissionAdmin, h.importPage),
 		{Method: http.MethodPost, Pattern: "/servers/import", Permission: cronium.PermissionAdmin, Kind: KindPage, Handle: h.importServers, MaxBody: importBytes},
+		page(http.MethodGet, "/servers/keys", cronium.PermissionAdmin, h.hostKeysPage),
+		page(http.MethodPost, "/servers/keys", cronium.PermissionAdmin, h.confirmHostKeys),
 		page(http.MethodGet, "/servers/{id}", cronium.PermissionRead, h.serverPage),
 		page(http.MethodGet, "/servers/{id}/edit", cronium.PermissionAdmin, h.editServerPage),
 		page(http.MethodPost, "/servers/{id}/edit", cronium.PermissionAdmin, h.editServer),
@@ -47,6 +49,8 @@ func (h *Handlers) serversFrame(r *http.Request, title string, path ...layout.Cr
 		f.Said = "The servers are made."
 	case "key":
 		f.Said = "The key is decided on."
+	case "keys":
+		f.Said = "The keys are confirmed."
 	case "deleted":
 		f.Said = "The server is deleted."
 	}

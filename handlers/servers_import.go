@@ -49,7 +49,7 @@ func (h *Handlers) importServers(w http.ResponseWriter, r *http.Request) error {
 	plan, ignored, err := h.planImport(r.Context(), request)
 	if err == nil && form.Get("act") == "make" {
 		if _, err = h.makeServers(r.Context(), plan, request.secret); err == nil {
-			return redirect(w, r, "/servers?done=imported")
+			return redirect(w, r, "/servers/keys?done=imported")
 		}
 	}
 	status := http.StatusOK

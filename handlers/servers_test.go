@@ -1,6 +1,7 @@
 package handlers_test
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	xssh "golang.org/x/crypto/ssh"
 
 	"cronium.dev/cronium"
 	"cronium.dev/executor/ssh"
@@ -341,4 +344,53 @@ func TestTheSecondOfTwoWhoChangeAServerSeesWhatTheFirstChanged(t *testing.T) {
 	if now := b.call("GET", path, nil); now.Header.Get("ETag") == changed.Header.Get("ETag") || !strings.Contains(now.text, "mine") {
 		t.Errorf("%s %s", now.Header.Get("ETag"), now.text)
 	}
+}
+
+func TestManyHostKeysAreAcceptedTogether(t *testing.T) {
+	t.Parallel()
+	s := withSSH(t)
+	b := s.signedIn(t, "mira@example.com")
+	key := testenv.SharedSSH(t).HostKey
+	_, other, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := xssh.NewSignerFromKey(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(key []byte) string { return base64.StdEncoding.EncodeToString(key) }
+	made := func(name string, pinned string) cronium.ID {
+		var server shown
+		b.api("POST", "/servers", map[string]any{"name": name, "address": "192.0.2.1", "user": "root", "host_key": pinned}, &server)
+		if err := s.store.OfferHostKey(t.Context(), server.ID, key, "not confirmed"); err != nil {
+			t.Fatal(err)
+		}
+		return server.ID
+	}
+	one, two, three := made("one", ""), made("two", ""), made("three", "")
+	changed := made("changed", text(signer.PublicKey().Marshal()))
+	b.get("/servers/keys").want(t, http.StatusOK, "one", "two", "three", ssh.Fingerprint(key)[len("ssh-ed25519 "):][:12], "Each is decided on its own page")
+
+	wrong := text(signer.PublicKey().Marshal())
+	res := b.call("POST", "/servers/host-keys", object{"keys": []object{{"id": one, "key": text(key)}, {"id": two, "key": wrong}, {"id": changed, "key": text(key)}, {"id": cronium.NewID(), "key": text(key)}}})
+	res.want(t, http.StatusOK, "not the key that the host shows now", "The host key of changed has changed")
+	outcome := read[struct{ Keys []struct{ Accepted bool } }](t, res, http.StatusOK)
+	if k := outcome.Keys; len(k) != 4 || !k[0].Accepted || k[1].Accepted || k[2].Accepted || k[3].Accepted {
+		t.Errorf("%+v", k)
+	}
+	b.call("POST", "/servers/host-keys", object{"keys": []object{}}).want(t, http.StatusUnprocessableEntity, `"keys"`)
+	b.call("POST", "/servers/host-keys", object{"keys": []object{{"id": "x", "key": "y"}}}).want(t, http.StatusUnprocessableEntity, `keys[0].id`)
+
+	b.post("/servers/keys", url.Values{}).want(t, http.StatusUnprocessableEntity, "Tick 1 to 200 keys first")
+	b.post("/servers/keys", url.Values{"key": {two.String() + " " + text(key), three.String() + " " + wrong}}).want(t, http.StatusOK, "1 confirmed, 1 could not be", "three: This is not the key")
+	for id, state := range map[cronium.ID]bool{one: true, two: true, three: false} {
+		if server, err := s.store.Server(t.Context(), s.home, id); err != nil || (server.HostKey != nil) != state {
+			t.Errorf("%+v, %v", server, err)
+		}
+	}
+	if server, err := s.store.Server(t.Context(), s.home, changed); err != nil || server.OfferedKey == nil {
+		t.Errorf("the key that has changed was accepted with others: %v", err)
+	}
+	b.post("/servers/keys", url.Values{"key": {three.String() + " " + text(key)}}).want(t, http.StatusSeeOther)
 }

@@ -36,6 +36,7 @@ type ServerFilter struct {
 	State    []cronium.ServerState
 	Kind     cronium.ServerKind
 	Archived bool // those alone
+	Offered  bool // those alone that show a host key which nobody has confirmed
 	Samples  bool // with their day
 	After    *ServerCursor
 	Limit    int // 1 to 200; 0 = 50
@@ -89,6 +90,9 @@ func (f ServerFilter) where(workspace cronium.ID) (string, []any) {
 	}
 	if f.Kind != "" {
 		add("s.kind = $%d", f.Kind)
+	}
+	if f.Offered {
+		conditions = append(conditions, "s.offered_key IS NOT NULL")
 	}
 	if f.After != nil {
 		add("(lower(s.name), s.id) > (lower($%d), $%d::uuid)", f.After.Name, f.After.ID)
@@ -159,6 +163,16 @@ func (s *Store) ServerStates(ctx context.Context, workspace cronium.ID) (map[cro
 		return err
 	})
 	return states, mapError(err, "count servers")
+}
+
+// ServersWithoutKey counts the servers over SSH that have no pinned host key and
+// have shown none yet, without archived ones.
+func (s *Store) ServersWithoutKey(ctx context.Context, workspace cronium.ID) (count int, err error) {
+	err = s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*)::int FROM servers
+			WHERE workspace_id = $1 AND kind = 'ssh' AND archived_at IS NULL AND host_key IS NULL AND offered_key IS NULL`, workspace).Scan(&count)
+	})
+	return count, mapError(err, "count servers without a host key")
 }
 
 // ServersMatching gives what selectors look at of all servers that are not

@@ -271,7 +271,7 @@ func (p ServersImport) preview() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "</div><p class=\"muted small\">Nothing runs on a server before an administrator has confirmed its host key, on the list of servers.</p><div class=\"actions\"><button class=\"btn primary\" type=\"submit\" name=\"act\" value=\"make\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "</div><p class=\"muted small\">Nothing runs on a server before an administrator has confirmed its host key. All of them are on the page that follows.</p><div class=\"actions\"><button class=\"btn primary\" type=\"submit\" name=\"act\" value=\"make\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

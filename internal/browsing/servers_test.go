@@ -236,6 +236,8 @@ func serversImported(t *testing.T, s *site) {
 	p.picture("servers-import")
 	p.follow("[value=make]")
 	p.says("#toasts", "The servers are made.")
+	p.hostKeysConfirmed(s)
+	p.open("/servers")
 	p.says("#list", "box-2")
 	p.saysNot("#list", "odd")
 	var list struct {
@@ -244,6 +246,53 @@ func serversImported(t *testing.T, s *site) {
 	if err := s.Try(t.Context(), http.MethodGet, "/api/v1/servers?q=box", nil, nil, &list); err != nil || len(list.Servers) != 2 || list.Servers[0].Address != "192.0.2.1" {
 		t.Errorf("%+v, %v", list, err)
 	}
+}
+
+// hostKeysConfirmed compares what the imported machines show and confirms it at
+// once; a key that arrives meanwhile leaves the ticks alone.
+func (p *page) hostKeysConfirmed(s *site) {
+	p.t.Helper()
+	ctx := p.t.Context()
+	url, err := s.Database()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	db, err := pgx.Connect(ctx, url)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer db.Close(context.WithoutCancel(ctx))
+	offer := func(name string) {
+		p.t.Helper()
+		if _, err := db.Exec(ctx, "SET cronium.scope = 'system'"); err != nil {
+			p.t.Fatal(err)
+		}
+		if _, err := db.Exec(ctx, `WITH shown AS (UPDATE servers SET offered_key = $2, offered_at = now() WHERE name = $1 RETURNING id)
+			UPDATE server_states SET state = 'BLOCKED' FROM shown WHERE server_id = id`, name, testenv.SharedSSH(p.t).HostKey); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	p.says("#keys", "2 servers have not shown a key yet")
+	offer("box-1")
+	p.open("/servers")
+	p.says("#list", "1 server shows a key")
+	p.clickText("Compare the keys")
+	p.says("#keys", "box-1")
+	p.mark()
+	p.Click("[data-all]")
+	offer("box-2")
+	browser.Eval[bool](p.Tab, "document.querySelector('#live').dispatchEvent(new Event('servers', { bubbles: true }))")
+	p.says("#keys", "box-2")
+	p.Wait("[...document.querySelectorAll('[name=key]')].map(box => box.checked).join() === 'true,false'")
+	p.Axe()
+	p.fits()
+	p.picture("servers-keys")
+	p.Click("[data-all]")
+	p.clickText("Confirm the ticked keys")
+	p.says("dialog[open]", "scripts run there")
+	p.follow("dialog[open] .danger")
+	p.says("#toasts", "The keys are confirmed.")
+	p.says("#keys", "No key waits to be confirmed")
 }
 
 // keysRotated replaces all keys while the server runs, and with a server that
