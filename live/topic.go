@@ -29,6 +29,10 @@ func ServersTopic(workspace cronium.ID) Topic { return Topic("servers:" + worksp
 // or has fired.
 func SchedulesTopic(workspace cronium.ID) Topic { return Topic("schedules:" + workspace.String()) }
 
+// WebhooksTopic is the topic of a workspace's webhooks: one was made or changed,
+// or something came to it.
+func WebhooksTopic(workspace cronium.ID) Topic { return Topic("webhooks:" + workspace.String()) }
+
 // DueTopic is for server processes alone: something may be due earlier than they
 // know.
 const DueTopic Topic = "due"

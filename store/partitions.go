@@ -19,7 +19,7 @@ const (
 	partitionsAhead = 8
 )
 
-var partitioned = []string{"jobs", "executions", "output", "job_targets"}
+var partitioned = []string{"jobs", "executions", "output", "job_targets", "artifacts", "artifact_parts"}
 
 // MakePartitions makes the partitions of the coming weeks; those that exist
 // are left as they are.
@@ -78,5 +78,5 @@ func (s *Store) Tidy(ctx context.Context, now time.Time) error {
 	if _, err := s.worker.Exec(ctx, `DELETE FROM idempotency_keys WHERE created_at < now() - interval '7 days'`); err != nil {
 		return mapError(err, "remove old idempotency keys")
 	}
-	return errors.Join(s.dropOldProcesses(ctx), s.dropInstants(ctx, now), s.dropDrafts(ctx), s.dropOldAgentCodes(ctx, now), s.dropOldSamples(ctx, now))
+	return errors.Join(s.dropOldProcesses(ctx), s.dropInstants(ctx, now), s.dropDrafts(ctx), s.dropOldAgentCodes(ctx, now), s.dropOldSamples(ctx, now), s.dropOldDeliveries(ctx, now))
 }

@@ -37,6 +37,7 @@ var layers = map[string][]string{
 	"secrets":     {"cronium"},
 	"inputschema": {"cronium"},
 	"inventory":   {"cronium"},
+	"webhook":     {"cronium"},
 	"store":       {"cronium", "schedule", "workflow", "migrations", "secrets"},
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
@@ -49,7 +50,7 @@ var layers = map[string][]string{
 	"jobs":        {"cronium", "template", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
 	"calls":       {"cronium", "template", "store", "secrets", "tools", "jobs", "outbound"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound"},
+	"handlers":    {"cronium", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound", "webhook"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
