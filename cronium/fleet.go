@@ -168,4 +168,16 @@ type JobTarget struct {
 	OutputHash  []byte          // of the latest execution's whole output, equal for equal outputs; nil: not known
 	StartedAt   *time.Time
 	FinishedAt  *time.Time
+	Host        *TargetHost // nil: it has not begun
+}
+
+// TargetHost is what a server was when the latest attempt began there, as far as
+// it was known.
+type TargetHost struct {
+	Platform     string `json:"platform,omitempty"`
+	Arch         string `json:"arch,omitempty"`
+	AgentVersion string `json:"agent_version,omitempty"`
+	Environment  string `json:"environment,omitempty"`
+	DiskTotal    int64  `json:"disk_total,omitempty"` // bytes
+	DiskUsed     int64  `json:"disk_used,omitempty"`
 }

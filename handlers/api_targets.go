@@ -28,13 +28,14 @@ type apiTarget struct {
 	OutputHash  string               `json:"output_hash,omitempty" doc:"Equal where the script printed the same; not given where that is not known"`
 	StartedAt   *time.Time           `json:"started_at,omitempty"`
 	FinishedAt  *time.Time           `json:"finished_at,omitempty"`
+	Host        *cronium.TargetHost  `json:"host,omitempty" doc:"What the server was when the latest attempt began there, as far as it was known"`
 }
 
 func targetOf(t *cronium.JobTarget) apiTarget {
 	return apiTarget{
 		ServerID: t.ServerID, Server: t.Name, Kind: t.Kind, Position: t.Position, Status: t.Status, Reason: t.Reason, Attempts: t.Attempts,
 		NextAttempt: t.NextAttempt, ExecutionID: t.ExecutionID, ExitCode: t.ExitCode, Output: t.Output, Condition: t.Condition,
-		OutputHash: hex.EncodeToString(t.OutputHash), StartedAt: t.StartedAt, FinishedAt: t.FinishedAt,
+		OutputHash: hex.EncodeToString(t.OutputHash), StartedAt: t.StartedAt, FinishedAt: t.FinishedAt, Host: t.Host,
 	}
 }
 

@@ -94,8 +94,8 @@ func (h *Handlers) explainFleet(r *http.Request, page *views.Fleet) (err error) 
 	if page.LastGood, err = h.lastGood(r, &page.Job.Job); err != nil {
 		return err
 	}
-	page.Changed, err = h.whatDiffers(r, page.Targets)
-	return err
+	page.Changed = views.FleetDifferences(page.Targets)
+	return nil
 }
 
 // showHost chooses whose output is on the page: the host that the address names,
@@ -232,32 +232,4 @@ func (h *Handlers) comparedLines(r *http.Request, page *views.Fleet, key string)
 	}
 	lines, err = h.excerpt(r, e, 0, views.MostCompared)
 	return lines, e.OutputLines > views.MostCompared, err
-}
-
-// comparedHosts bounds how many servers are looked at for what differs.
-const comparedHosts = 200
-
-// whatDiffers says what all hosts that failed have in common and none of those
-// that succeeded.
-func (h *Handlers) whatDiffers(r *http.Request, targets []cronium.JobTarget) ([]string, error) {
-	succeeded := map[cronium.ID]bool{}
-	ids := make([]cronium.ID, 0, len(targets))
-	for i := range targets {
-		if t := &targets[i]; t.ExecutionID != nil && t.Status.Final() && len(ids) < comparedHosts {
-			ids = append(ids, t.ServerID)
-			succeeded[t.ServerID] = t.Status == cronium.TargetSuccess
-		}
-	}
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	rows, err := h.Store.Servers(r.Context(), principal(r).WorkspaceID, store.ServerFilter{IDs: ids, Limit: comparedHosts})
-	if err != nil {
-		return nil, err
-	}
-	shown := make([]views.ServerRow, len(rows))
-	for i := range rows {
-		shown[i] = serverRowOf(&rows[i])
-	}
-	return views.FleetDifferences(shown, succeeded), nil
 }

@@ -4,6 +4,6 @@ ALTER TABLE servers
     ADD COLUMN version    integer NOT NULL DEFAULT 1,
     ADD COLUMN changed_by text NOT NULL DEFAULT ''; -- who saved that version
 
--- What the host was when the script ran there: "what is different" compares it
--- also after the host has become another.
-ALTER TABLE job_targets ADD COLUMN platform text NOT NULL DEFAULT '';
+-- What the host was when the script began there (cronium.TargetHost): "what is
+-- different" compares it also after the host has become another, or is gone.
+ALTER TABLE job_targets ADD COLUMN host json;

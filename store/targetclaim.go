@@ -84,7 +84,9 @@ func claimTargetsIn(ctx context.Context, tx pgx.Tx, claims []TargetClaim) (map[c
 				AS a (job_id, server_id, execution_id, owner, target, target_ref)),
 		claimed AS (
 			UPDATE job_targets t SET status = 'RUNNING', attempts = t.attempts + 1, reason = '', next_attempt = NULL, away_since = NULL,
-				execution_id = asked.execution_id, exit_code = NULL, output_hash = NULL, started_at = coalesce(t.started_at, now())
+				execution_id = asked.execution_id, exit_code = NULL, output_hash = NULL, started_at = coalesce(t.started_at, now()),
+				host = (SELECT json_build_object('platform', st.platform, 'arch', st.arch, 'agent_version', st.agent_version, 'environment', s.environment,
+					'disk_total', st.disk_total, 'disk_used', st.disk_used) FROM server_states st WHERE st.server_id = s.id)
 			FROM asked, LATERAL ( -- OFFSET keeps it a lookup by id for each, and by no index of those that are not archived
 				SELECT * FROM servers WHERE servers.id = asked.server_id OFFSET 0) s
 			WHERE t.job_id = asked.job_id AND t.server_id = asked.server_id AND t.status = ANY($7)

@@ -9,12 +9,12 @@ import (
 )
 
 const targetColumns = `t.job_id, t.workspace_id, t.server_id, t.position, t.kind, t.name, t.status, t.reason, t.attempts, t.next_attempt, t.away_since,
-	t.execution_id, t.exit_code, t.output, t.condition, t.output_hash, t.started_at, t.finished_at`
+	t.execution_id, t.exit_code, t.output, t.condition, t.output_hash, t.started_at, t.finished_at, t.host`
 
 // scanTarget gives the destinations of targetColumns.
 func scanTarget(t *cronium.JobTarget) []any {
 	return []any{&t.JobID, &t.WorkspaceID, &t.ServerID, &t.Position, &t.Kind, &t.Name, &t.Status, &t.Reason, &t.Attempts, &t.NextAttempt, &t.AwaySince,
-		&t.ExecutionID, &t.ExitCode, &t.Output, &t.Condition, &t.OutputHash, &t.StartedAt, &t.FinishedAt}
+		&t.ExecutionID, &t.ExitCode, &t.Output, &t.Condition, &t.OutputHash, &t.StartedAt, &t.FinishedAt, &t.Host}
 }
 
 func rowToTarget(row pgx.CollectableRow) (cronium.JobTarget, error) {

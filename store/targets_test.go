@@ -337,3 +337,28 @@ func noDeadlocks(t *testing.T, url string) {
 		t.Errorf("%d deadlocks, %v", deadlocks, err)
 	}
 }
+
+func TestATargetKeepsWhatItsServerWasWhenItBegan(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	fleet := &cronium.Fleet{Servers: f.servers(t, 1), Strategy: cronium.StrategyAll}
+	server := fleet.Servers[0]
+	job := f.resolve(t, fleet)
+	f.exec(t, `UPDATE servers SET environment = 'prod' WHERE id = $1`, server)
+	f.exec(t, `UPDATE server_states SET platform = 'Debian 12', arch = 'arm64', agent_version = '1', disk_total = 10, disk_used = 9 WHERE server_id = $1`, server)
+	if target, err := f.Target(f.ctx, job.ID, server); err != nil || target.Host != nil {
+		t.Errorf("before it began: %+v, %v", target, err)
+	}
+	execution, err := f.attempt(job.ID, server, fleet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.exec(t, `UPDATE server_states SET platform = 'Debian 13', agent_version = '2' WHERE server_id = $1`, server)
+	if err := f.end(job.ID, server, execution, fleet, nil); err != nil {
+		t.Fatal(err)
+	}
+	want := cronium.TargetHost{Platform: "Debian 12", Arch: "arm64", AgentVersion: "1", Environment: "prod", DiskTotal: 10, DiskUsed: 9}
+	if target, err := f.Target(f.ctx, job.ID, server); err != nil || target.Host == nil || *target.Host != want {
+		t.Errorf("%+v, %v", target, err)
+	}
+}

@@ -264,18 +264,19 @@ func Compare(keyA, keyB string, a, b []string, short bool) *FleetComparison {
 }
 
 // FleetDifferences says, in sentences, what all servers on which a job failed have
-// and none of those on which it succeeded.
-func FleetDifferences(rows []ServerRow, succeeded map[cronium.ID]bool) []string {
+// and none of those on which it succeeded, as they were when the script began
+// there.
+func FleetDifferences(targets []cronium.JobTarget) []string {
 	properties := []struct {
 		words string
-		of    func(ServerRow) string
+		of    func(*cronium.TargetHost) string
 	}{
-		{"run %s", func(r ServerRow) string { return r.Status.Platform }},
-		{"are %s machines", func(r ServerRow) string { return r.Status.Arch }},
-		{"have agent %s", func(r ServerRow) string { return r.Status.AgentVersion }},
-		{"are in the environment %s", func(r ServerRow) string { return r.Environment }},
-		{"have a disk that is %s", func(r ServerRow) string {
-			if r.Status.DiskTotal > 0 && r.Status.DiskUsed*10 >= r.Status.DiskTotal*9 {
+		{"run %s", func(h *cronium.TargetHost) string { return h.Platform }},
+		{"are %s machines", func(h *cronium.TargetHost) string { return h.Arch }},
+		{"have agent %s", func(h *cronium.TargetHost) string { return h.AgentVersion }},
+		{"are in the environment %s", func(h *cronium.TargetHost) string { return h.Environment }},
+		{"have a disk that is %s", func(h *cronium.TargetHost) string {
+			if h.DiskTotal > 0 && h.DiskUsed*10 >= h.DiskTotal*9 {
 				return "at least 90 % full"
 			}
 			return ""
@@ -285,9 +286,13 @@ func FleetDifferences(rows []ServerRow, succeeded map[cronium.ID]bool) []string 
 	for _, p := range properties {
 		common, good := "", map[string]bool{}
 		same, failed := true, 0
-		for _, r := range rows {
-			value := p.of(r)
-			if succeeded[r.Server.ID] {
+		for i := range targets {
+			t := &targets[i]
+			if t.Host == nil || !t.Status.Final() {
+				continue
+			}
+			value := p.of(t.Host)
+			if t.Status == cronium.TargetSuccess {
 				good[value] = true
 				continue
 			}
