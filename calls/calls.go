@@ -4,7 +4,7 @@
 // A call comes from a script to its agent, over the agent's stream to the server
 // process that drives the execution, and there from package jobs to Calls.Call,
 // which finds the method in one map. Each kind of method has a file of its own:
-// variables.go has those of variables. A method gets in whose name the script
+// variables.go has those of variables, artifacts.go those of files that are kept. A method gets in whose name the script
 // calls (jobs.CallOf) and the parameters as JSON, and gives a value that becomes
 // JSON, or a *cronium.Error whose text the script sees.
 //
@@ -29,6 +29,8 @@ import (
 type Config struct {
 	Store *store.Store
 	Box   *secrets.Box
+	// Changed is told of jobs that show something new; nil: nobody is.
+	Changed func(job cronium.ID)
 }
 
 // method answers one call.
@@ -37,13 +39,21 @@ type method func(ctx context.Context, of jobs.CallOf, params json.RawMessage) (a
 // Calls answers calls. Its methods may be called concurrently.
 type Calls struct {
 	Config
-	methods map[string]method
+	methods  map[string]method
+	changing chan struct{} // one for each change of a variable that is under way
+
+	uploading chan struct{} // one for each part of an artifact that is being stored
 }
+
+// changes is how many variables are changed at once: scripts that wait for one
+// another's change hold a connection of the database.
+const changes = 5
 
 // New makes Calls. Owners of other methods add them by a line here.
 func New(config Config) *Calls {
-	c := &Calls{Config: config, methods: map[string]method{}}
+	c := &Calls{Config: config, methods: map[string]method{}, changing: make(chan struct{}, changes), uploading: make(chan struct{}, uploads)}
 	c.addVariables()
+	c.addArtifacts()
 	return c
 }
 

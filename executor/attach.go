@@ -2,6 +2,7 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -33,7 +34,7 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 	if err != nil {
 		return nil, fmt.Errorf("attach: %w", err)
 	}
-	open := &proto.AttachOpen{ExecutionId: d.run.ExecutionID.String(), FromOffset: d.next}
+	open := &proto.AttachOpen{ExecutionId: d.run.ExecutionID.String(), FromOffset: d.durable}
 	out := &sender{stream: stream}
 	out.send(&proto.AttachRequest{Part: &proto.AttachRequest_Open{Open: open}})
 	d.calls.attach(out)
@@ -43,7 +44,13 @@ func (d *drive) attach(ctx context.Context, l *Link) (*proto.Finish, error) {
 	helpers.Go(func() { d.stopWhenAsked(streamCtx, l) })
 
 	for {
-		messages, err := received.take(ctx)
+		messages, err := received.take(ctx, d.late())
+		if errors.Is(err, errLate) {
+			if err := d.settle(ctx, out); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		if err != nil {
 			switch status.Code(err) {
 			case codes.NotFound:
@@ -81,7 +88,7 @@ func receive(ctx context.Context, stream attachStream, q *queue) {
 // another in one call. It returns the Finish when that was among them.
 func (d *drive) deliver(ctx context.Context, out *sender, messages []*proto.AttachResponse) (*proto.Finish, error) {
 	var batch []*proto.Output
-	end := d.next // of the batch
+	end := d.taken // of the batch
 	for _, m := range messages {
 		if o := m.GetOutput(); o != nil {
 			o, err := follow(o, end)
@@ -141,25 +148,56 @@ func follow(o *proto.Output, offset uint64) (*proto.Output, error) {
 	}, nil
 }
 
-// store has the sink store a batch that ends at offset end, and acknowledges
-// it.
+// store gives the sink a batch that ends at offset end, and acknowledges what is
+// durable.
 func (d *drive) store(ctx context.Context, out *sender, batch []*proto.Output, end uint64) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	if err := d.sink.Output(ctx, batch); err != nil {
+	durable, err := d.sink.Output(ctx, batch)
+	if err != nil {
 		return &endError{fmt.Errorf("store output: %w", err)}
 	}
-	d.next = end
-	out.send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: end}})
+	d.taken = end
+	d.acknowledge(out, durable)
 	return nil
+}
+
+// settle has the sink store what it has in hand.
+func (d *drive) settle(ctx context.Context, out *sender) error {
+	durable, err := d.sink.Settle(ctx)
+	if err != nil {
+		return &endError{fmt.Errorf("store output: %w", err)}
+	}
+	d.acknowledge(out, durable)
+	return nil
+}
+
+func (d *drive) acknowledge(out *sender, durable uint64) {
+	if durable > d.durable {
+		out.send(&proto.AttachRequest{Part: &proto.AttachRequest_Acknowledge{Acknowledge: durable}})
+		d.inHand = time.Time{}
+	}
+	d.durable = durable
+	switch {
+	case durable == d.taken:
+		d.inHand = time.Time{}
+	case d.inHand.IsZero():
+		d.inHand = time.Now()
+	}
+}
+
+// late fires when the sink has had something in hand for long enough; nil: it has
+// nothing.
+func (d *drive) late() <-chan time.Time {
+	if d.inHand.IsZero() {
+		return nil
+	}
+	return time.After(time.Until(d.inHand.Add(SettleAfter)))
 }
 
 // last gives the sink what came with the end. Nothing is acknowledged any more.
 func (d *drive) last(ctx context.Context, batch []*proto.Output) error {
-	if len(batch) == 0 {
-		return nil
-	}
 	if err := d.sink.Last(ctx, batch); err != nil {
 		return &endError{fmt.Errorf("keep the end of the output: %w", err)}
 	}

@@ -71,15 +71,18 @@ func (l *oneConn) Addr() net.Addr { return &net.UnixAddr{} }
 type counter struct{ starts, records, bytes int }
 
 func (c *counter) Started(context.Context, time.Duration) error { c.starts++; return nil }
-func (c *counter) Output(_ context.Context, records []*proto.Output) error {
+func (c *counter) Output(_ context.Context, records []*proto.Output) (durable uint64, err error) {
 	for _, o := range records {
 		c.records++
 		c.bytes += len(o.GetData())
+		durable = o.GetOffset() + uint64(len(o.GetData()))
 	}
-	return nil
+	return durable, nil
 }
+func (c *counter) Settle(context.Context) (uint64, error) { panic("nothing is in hand") }
 func (c *counter) Last(ctx context.Context, records []*proto.Output) error {
-	return c.Output(ctx, records)
+	_, err := c.Output(ctx, records)
+	return err
 }
 func (c *counter) Usage(context.Context, *proto.Usage) {}
 func (c *counter) Call(context.Context, *proto.HelperCall) *proto.HelperAnswer {

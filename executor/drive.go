@@ -44,7 +44,7 @@ func Drive(ctx context.Context, place Place, run Run, sink Sink) (*proto.Finish,
 		return runner.Run(ctx, run, sink)
 	}
 	calling, hangUp := context.WithCancel(ctx)
-	d := &drive{place: place, run: run, sink: sink, known: run.Started, next: run.From, calls: newCalls(calling, sink.Call, run.Lane)}
+	d := &drive{place: place, run: run, sink: sink, known: run.Started, taken: run.From, durable: run.From, calls: newCalls(calling, sink.Call, run.Lane)}
 	defer d.calls.wait()
 	defer hangUp()
 	wait, failures := firstWait, 0
@@ -125,7 +125,9 @@ type drive struct {
 	known    bool      // the agent has the execution in its spool
 	asked    bool      // a Start was sent: the script may run, whatever came of it
 	instance string    // of the agent that answered first
-	next     uint64    // offset of the first byte that is not stored
+	taken    uint64    // offset of the first byte that the sink was not given
+	durable  uint64    // offset of the first byte that is not stored
+	inHand   time.Time // since when the sink has had something in hand; zero: it has nothing
 	progress bool      // this session got something from the agent
 	unheard  time.Time // since when the wish to cancel does not reach the agent
 	told     bool      // the sink knows from this stream that the script runs

@@ -132,6 +132,9 @@ type Run struct {
 	Lane func(method string) string
 }
 
+// SettleAfter is how long a sink may keep output in hand.
+const SettleAfter = 2 * time.Second
+
 // CancelPatience is how long the agent of an execution that shall be stopped is
 // tried to be reached.
 const CancelPatience = 10 * time.Second
@@ -142,12 +145,17 @@ type Sink interface {
 	// Started is called once the process runs. It may be called again after a
 	// reconnect.
 	Started(ctx context.Context, setup time.Duration) error
-	// Output stores records that follow one another without gap. When it
-	// returns nil they are durable and will be acknowledged. While it works,
-	// Drive gathers the next batch, bounded.
-	Output(ctx context.Context, records []*proto.Output) error
-	// Last takes the records that came together with the end. They need not be
-	// durable when it returns: the end is stored next, and they with it.
+	// Output takes records that follow one another without gap, and gives the
+	// offset up to which all is durable: so much will be acknowledged. It may be
+	// less than what came; the sink then has the rest in hand and is not given it
+	// again. While it works, Drive gathers the next batch, bounded.
+	Output(ctx context.Context, records []*proto.Output) (durable uint64, err error)
+	// Settle makes durable what Output has kept in hand. It is called when that
+	// has been SettleAfter ago.
+	Settle(ctx context.Context) (durable uint64, err error)
+	// Last takes the records that came together with the end, perhaps none. They
+	// and what is in hand need not be durable when it returns: the end is stored
+	// next, and they with it.
 	Last(ctx context.Context, records []*proto.Output) error
 	// Usage is what the script uses now.
 	Usage(ctx context.Context, usage *proto.Usage)

@@ -2,7 +2,9 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	protobuf "google.golang.org/protobuf/proto"
 
@@ -61,9 +63,13 @@ func (q *queue) end(err error) {
 	signal(q.filled)
 }
 
+// errLate says that nothing came in time.
+var errLate = errors.New("nothing came in time")
+
 // take waits for messages and takes all there are. The reason given to end
-// comes after the last message.
-func (q *queue) take(ctx context.Context) ([]*proto.AttachResponse, error) {
+// comes after the last message. It fails with errLate when late fires first; nil
+// never does.
+func (q *queue) take(ctx context.Context, late <-chan time.Time) ([]*proto.AttachResponse, error) {
 	for {
 		q.mu.Lock()
 		messages, err := q.messages, q.err
@@ -81,6 +87,8 @@ func (q *queue) take(ctx context.Context) ([]*proto.AttachResponse, error) {
 		}
 		select {
 		case <-q.filled:
+		case <-late:
+			return nil, errLate
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}

@@ -22,11 +22,11 @@ func TestQueueGivesAllAtOnceAndThenTheReason(t *testing.T) {
 		}
 	}
 	q.end(io.EOF)
-	got, err := q.take(t.Context())
+	got, err := q.take(t.Context(), nil)
 	if len(got) != 3 || err != nil {
 		t.Fatalf("took %d messages and %v, want 3 and no error", len(got), err)
 	}
-	if _, err := q.take(t.Context()); !errors.Is(err, io.EOF) {
+	if _, err := q.take(t.Context(), nil); !errors.Is(err, io.EOF) {
 		t.Fatalf("after the last message: %v, want the reason of the end", err)
 	}
 }
@@ -47,7 +47,7 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 	waiting := make(chan error, 1)
 	go func() { waiting <- q.put(t.Context(), record(1)) }()
-	if got, err := q.take(t.Context()); len(got) < n || err != nil {
+	if got, err := q.take(t.Context(), nil); len(got) < n || err != nil {
 		t.Fatalf("took %d messages and %v, want %d", len(got), err, n)
 	}
 	if err := <-waiting; err != nil {

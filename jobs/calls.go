@@ -9,6 +9,7 @@ import (
 
 	"cronium.dev/agent/proto"
 	"cronium.dev/cronium"
+	"cronium.dev/secrets"
 )
 
 // CallOf says in whose name a script calls.
@@ -18,10 +19,14 @@ type CallOf struct {
 	EventName   string
 	JobID       cronium.ID
 	ExecutionID cronium.ID
+	Limits      cronium.Limits
 	Stage       string // the environment whose variables the event reads; "" = those of all
 	// Number is the call's, from 1 in an execution. A call that comes again,
 	// because its answer was lost, has the same.
 	Number uint64
+	// Hidden is what must not be readable in what the run gives out. A secret is
+	// added before the script gets it.
+	Hidden *secrets.Hidden
 }
 
 // Caller answers what scripts ask of the server. It may be called concurrently,
@@ -64,13 +69,17 @@ func (s *sink) call(ctx context.Context, call *proto.HelperCall) (json.RawMessag
 	if s.engine.Calls == nil {
 		return nil, cronium.Errorf(cronium.CodeNotFound, "this Cronium has no helper call named %q", call.GetMethod())
 	}
+	hidden, err := s.secrets(ctx)
+	if err != nil {
+		return nil, err
+	}
 	params := json.RawMessage(call.GetParams())
 	if len(params) > 0 && !json.Valid(params) {
 		return nil, cronium.Errorf(cronium.CodeInvalid, "The parameters of %q are not JSON.", call.GetMethod())
 	}
 	of := CallOf{
 		WorkspaceID: s.execution.WorkspaceID, EventID: s.job.EventID, EventName: s.eventName, JobID: s.execution.JobID,
-		ExecutionID: s.execution.ID, Stage: s.content.Stage, Number: call.GetNumber(),
+		ExecutionID: s.execution.ID, Limits: s.content.Limits, Stage: s.content.Stage, Number: call.GetNumber(), Hidden: hidden,
 	}
 	return s.engine.Calls.Call(ctx, of, call.GetMethod(), params)
 }

@@ -18,6 +18,7 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/store"
 )
 
@@ -30,7 +31,8 @@ type Config struct {
 	Backends      map[cronium.TargetKind]executor.Backend
 	Key           ed25519.PrivateKey // signs manifests
 	Log           *slog.Logger
-	Calls         Caller // answers scripts; nil: each call is one that is not known
+	Calls         Caller       // answers scripts; nil: each call is one that is not known
+	Box           *secrets.Box // opens the secrets that are masked in output; nil: there are none
 	Version       string
 	MaxRuns       int // executions of a kind of target of this machine at once in this process
 	MaxRemoteRuns int // executions at once over SSH, and as many on agents that dial in
@@ -50,6 +52,7 @@ type Engine struct {
 	turns   *turns
 	crowded crowded
 	content *contents
+	masks   *masks
 	metrics *metrics
 	lock    *processLock
 
@@ -66,7 +69,7 @@ type Engine struct {
 func New(config Config) (*Engine, error) {
 	e := &Engine{
 		Config: config, id: config.ID, content: newContents(config.Store), metrics: newMetrics(),
-		turns: newTurns(), runs: map[cronium.ID]*run{},
+		turns: newTurns(), masks: newMasks(config), runs: map[cronium.ID]*run{},
 	}
 	if e.Patience == 0 {
 		e.Patience = 10 * time.Minute

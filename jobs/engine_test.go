@@ -374,6 +374,7 @@ func TestAnEndThatTheDatabaseCannotHoldIsStoredWithoutTheOutput(t *testing.T) {
 	}
 	r := p.newRun(execution, content)
 	r.job = *other
+	r.hide(p.masks.none)
 	deep := strings.Repeat("[", 1_000_000) + strings.Repeat("]", 1_000_000)
 	r.finish(t.Context(), store.Finish{Status: cronium.ExecutionSuccess, Output: json.RawMessage(deep)})
 	if row := s.final(other.ID); row.Result != cronium.ResultSuccess || row.Output != nil || !strings.Contains(row.Error, "cannot hold") {

@@ -99,6 +99,11 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 	}
 	ctx, cancel := graceful(ctx)
 	defer cancel()
+	hidden, err := r.secrets(ctx)
+	if err != nil {
+		return // this process stops, or the execution is another's: whoever adopts it stores the end
+	}
+	end.Output, end.Error = hidden.Mask().JSON(end.Output), hidden.Mask().Text(end.Error)
 	status, err := r.storeEnd(ctx, end)
 	if errors.Is(err, store.ErrUnstorable) {
 		r.log().Error("the end of an execution cannot be stored as it was reported", "error", err)

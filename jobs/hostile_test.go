@@ -83,7 +83,7 @@ func TestOutputBeyondTheLimitIsNotStoredWhateverTheAgentSends(t *testing.T) {
 		}
 		for range 2<<20/piece + 1 {
 			record := &proto.Output{Stream: 7, AtUs: math.MaxInt64, Data: bytes.Repeat([]byte("x"), piece)}
-			if err := sink.Output(ctx, []*proto.Output{record}); err != nil {
+			if _, err := sink.Output(ctx, []*proto.Output{record}); err != nil {
 				return nil, err
 			}
 		}
@@ -119,7 +119,7 @@ func TestOutputThatComesWithTheEndIsStoredWithinTheLimit(t *testing.T) {
 			t.Parallel()
 			s := newSite(t)
 			p := s.startPuppet(puppet{run: func(ctx context.Context, _ executor.Run, sink executor.Sink) (*proto.Finish, error) {
-				if err := sink.Output(ctx, []*proto.Output{{Data: []byte("first\n")}}); err != nil {
+				if _, err := sink.Output(ctx, []*proto.Output{{Data: []byte("first\n")}}); err != nil {
 					return nil, err
 				}
 				return &proto.Finish{Outcome: proto.Outcome_OUTCOME_EXITED}, sink.Last(ctx, []*proto.Output{{Data: bytes.Repeat([]byte("x"), last)}})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/executor"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/store"
 )
 
@@ -37,6 +39,8 @@ type run struct {
 	adopted   bool                  // another process, or a claim of unknown outcome, came before
 	server    *cronium.TargetServer // that it runs on; nil for a container
 	digest    digest                // of the output that is stored, with server
+	hidden    *secrets.Hidden       // what must not be readable in what it gives out, once hiding is closed
+	hiding    chan struct{}         // closed when hidden is known
 	hash      []byte                // of the whole, once it has ended
 
 	cancelled context.Context // ends when a cancel shall be carried out
@@ -47,7 +51,7 @@ type run struct {
 }
 
 func (e *Engine) newRun(execution cronium.Execution, content *prepared) *run {
-	r := &run{engine: e, execution: execution, content: content}
+	r := &run{engine: e, execution: execution, content: content, hiding: make(chan struct{})}
 	r.cancelled, r.stop = context.WithCancel(context.Background())
 	r.left, r.giveUp = context.WithCancel(context.Background())
 	return r
@@ -70,10 +74,13 @@ func (r *run) log() *slog.Logger {
 // drive brings a claimed or adopted execution to its end, unless this process
 // stops or loses it before.
 func (r *run) drive(ctx context.Context) {
+	var loading sync.WaitGroup
+	defer loading.Wait()
 	ctx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
 	defer context.AfterFunc(r.left, func() { lose(store.ErrNotOwner) })()
 	r.driven.Store(true)
+	loading.Go(func() { r.findSecrets(ctx) })
 	finish, err := r.runBounded(ctx)
 	var public *cronium.Error
 	switch {
@@ -127,9 +134,13 @@ func (r *run) runSomewhere(ctx context.Context) (*proto.Finish, error) {
 func (r *run) follow(ctx context.Context) (*proto.Finish, error) {
 	ctx, lose := context.WithCancelCause(ctx)
 	defer lose(nil)
-	s := &sink{run: r, lose: lose}
+	s := &sink{run: r, lose: lose, taken: uint64(r.stored.Bytes)}
 	defer s.close()
-	return executor.Drive(ctx, r.place, r.order(), s)
+	finish, err := executor.Drive(ctx, r.place, r.order(), s)
+	if err != nil && ctx.Err() == nil { // it ends without an end of its output
+		err = errors.Join(err, s.keepLast(ctx, s.rest()))
+	}
+	return finish, err
 }
 
 // errSetupLimit says that setupLimit has passed.

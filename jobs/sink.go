@@ -7,6 +7,7 @@ import (
 	"cronium.dev/agent/proto"
 	"cronium.dev/cronium"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/store"
 )
 
@@ -16,6 +17,8 @@ type sink struct {
 	lose     context.CancelCauseFunc // ends the drive: the execution is not ours
 	started  store.Started           // the start, once it is known
 	starting *time.Timer             // stores it, unless output or the end comes first
+	veil     *secrets.Veil           // masks the output; nil: none came yet
+	taken    uint64                  // offset of the agent's output up to which it was given to this
 }
 
 // close drops a start that was not stored yet: the end will tell it.
@@ -59,10 +62,49 @@ func (s *sink) publishStart() {
 	s.engine.Hub.Publish(live.JobTopic(s.job.ID), live.JobsTopic(s.job.WorkspaceID))
 }
 
-// Output stores records. They are acknowledged, and may be forgotten by the
-// agent, only when this returns nil.
-func (s *sink) Output(ctx context.Context, records []*proto.Output) error {
-	chunks, dropped := s.within(records)
+// Output stores records, masked. They are acknowledged, and may be forgotten by
+// the agent, only as far as this says.
+func (s *sink) Output(ctx context.Context, records []*proto.Output) (uint64, error) {
+	hidden, err := s.secrets(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if s.veil == nil {
+		s.veil = secrets.NewVeil(hidden)
+	}
+	chunks := s.chunks(records)
+	if err := s.storeWithin(ctx, s.veil.Add(chunks)); err != nil {
+		return 0, err
+	}
+	return s.durable(), nil
+}
+
+// durable is the offset of the agent's output up to which all is stored.
+func (s *sink) durable() uint64 {
+	if s.veil == nil {
+		return s.taken
+	}
+	return s.taken - uint64(s.veil.Held())
+}
+
+// Settle stores what is held back because it may be the beginning of a secret.
+func (s *sink) Settle(ctx context.Context) (uint64, error) {
+	if err := s.storeWithin(ctx, s.rest()); err != nil {
+		return 0, err
+	}
+	return s.durable(), nil
+}
+
+// rest takes what is held back.
+func (s *sink) rest() []cronium.Chunk {
+	if s.veil == nil {
+		return nil
+	}
+	return s.veil.Rest()
+}
+
+func (s *sink) storeWithin(ctx context.Context, chunks []cronium.Chunk) error {
+	chunks, dropped := s.within(chunks)
 	if len(chunks) > 0 {
 		if err := s.store(ctx, chunks); err != nil {
 			return err
@@ -78,41 +120,62 @@ const lastBytes = 16 << 10
 // Last keeps output that came with the end, if it is short, for the end: one
 // write instead of two.
 func (s *sink) Last(ctx context.Context, records []*proto.Output) error {
+	hidden, err := s.secrets(ctx)
+	if err != nil {
+		return err
+	}
+	if s.veil == nil {
+		s.veil = secrets.NewVeil(hidden)
+	}
+	chunks := append(s.veil.Add(s.chunks(records)), s.veil.Rest()...)
+	return s.keepLast(ctx, chunks)
+}
+
+func (s *sink) keepLast(ctx context.Context, chunks []cronium.Chunk) error {
 	size := 0
-	for _, o := range records {
-		size += len(o.GetData())
+	for _, c := range chunks {
+		size += len(c.Data)
 	}
 	if size > lastBytes {
-		return s.Output(ctx, records)
+		return s.storeWithin(ctx, chunks)
 	}
 	var dropped int64
-	s.last, dropped = s.within(records)
+	s.last, dropped = s.within(chunks)
 	s.dropped += dropped
 	return nil
 }
 
-// within gives as much of the records as the event's limit leaves room for, and
-// how many bytes that leaves out. An agent keeps to the limit itself, but in a
-// container it runs as the script's user, which may put itself in its place.
-func (s *sink) within(records []*proto.Output) (chunks []cronium.Chunk, dropped int64) {
-	limits := s.content.Limits
-	room := max(int64(limits.OutputMiB)<<20-s.stored.Bytes, 0)
+// chunks are records as they are stored.
+func (s *sink) chunks(records []*proto.Output) []cronium.Chunk {
+	chunks := make([]cronium.Chunk, 0, len(records))
 	for _, o := range records {
-		data := o.GetData()
-		keep := min(int64(len(data)), room)
-		room -= keep
-		dropped += int64(len(data)) - keep
-		if keep == 0 {
-			continue
-		}
 		stream := cronium.Stdout
 		if o.GetStream() == proto.Stream_STREAM_STDERR {
 			stream = cronium.Stderr
 		}
-		at := min(microseconds(o.GetAtUs()), limits.Timeout()+cleanupTime)
-		chunks = append(chunks, cronium.Chunk{At: at, Stream: stream, Data: data[:keep]})
+		at := min(microseconds(o.GetAtUs()), s.content.Limits.Timeout()+cleanupTime)
+		chunks = append(chunks, cronium.Chunk{At: at, Stream: stream, Data: o.GetData()})
+		s.taken += uint64(len(o.GetData()))
 	}
-	return chunks, dropped
+	return chunks
+}
+
+// within gives as much of the chunks as the event's limit leaves room for, and
+// how many bytes that leaves out. An agent keeps to the limit itself, but in a
+// container it runs as the script's user, which may put itself in its place.
+func (s *sink) within(chunks []cronium.Chunk) (kept []cronium.Chunk, dropped int64) {
+	room := max(int64(s.content.Limits.OutputMiB)<<20-s.stored.Bytes, 0)
+	for _, c := range chunks {
+		keep := min(int64(len(c.Data)), room)
+		room -= keep
+		dropped += int64(len(c.Data)) - keep
+		if keep == 0 {
+			continue
+		}
+		c.Data = c.Data[:keep]
+		kept = append(kept, c)
+	}
+	return kept, dropped
 }
 
 func (s *sink) store(ctx context.Context, chunks []cronium.Chunk) error {

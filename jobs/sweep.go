@@ -37,8 +37,9 @@ func (e *Engine) sweepLoop(ctx context.Context) {
 		case <-compact.C:
 			err = e.compact(ctx)
 		case <-sweep.C:
+			e.masks.tidy()
 			looked, err = e.requeueStranded(ctx, looked)
-			err = errors.Join(err, e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx))
+			err = errors.Join(err, e.mendFleets(ctx), e.sweepPlaces(ctx), e.removeDeleted(ctx), e.Store.ForgetAnswers(ctx))
 		case <-wake.C:
 			_, err = e.Store.WakeTargets(ctx, 3*backInterval)
 		case <-daily.C:

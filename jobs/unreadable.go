@@ -46,6 +46,7 @@ func (r *run) loseUnreadable(ctx context.Context) {
 			r.place = place // else the sweep removes it
 		}
 	}
+	r.hide(r.engine.masks.none) // nothing of the script's is stored
 	r.finish(ctx, store.Finish{Status: cronium.ExecutionLost,
 		Error: fmt.Sprintf("Version %d of the event cannot be read any more, so its script could not be followed to its end. Save the event anew and run it again.", r.job.Version)})
 }

@@ -12,6 +12,12 @@ import (
 // PurposeCredential is the purpose of a server's password or private key.
 const PurposeCredential = "credential"
 
+// PurposeVariable is the purpose of a secret variable's value.
+const PurposeVariable = "variable"
+
+// PurposeWebhook is the purpose of a webhook's secret.
+const PurposeWebhook = "webhook"
+
 // PurposeTerminal is the purpose of one part of a terminal's recording.
 func PurposeTerminal(part int) string { return fmt.Sprintf("terminal/%d", part) }
 
@@ -82,6 +88,42 @@ func (b *Box) Open(ctx context.Context, workspace cronium.ID, purpose string, id
 		return nil, fmt.Errorf("open %s %s: %w", purpose, id, err)
 	}
 	return plain, nil
+}
+
+// Item is one sealed value.
+type Item struct {
+	ID     cronium.ID
+	Key    int
+	Sealed []byte
+}
+
+// OpenAll decrypts values of one purpose. One that does not open is nil, and the
+// error, which names it, says why.
+func (b *Box) OpenAll(ctx context.Context, workspace cronium.ID, purpose string, items []Item) ([][]byte, error) {
+	plain, keys := make([][]byte, len(items)), map[int][]byte{}
+	defer func() {
+		for _, key := range keys {
+			Wipe(key)
+		}
+	}()
+	var failed error
+	for i, item := range items {
+		if keys[item.Key] == nil {
+			stored, err := b.keys.DataKey(ctx, workspace, item.Key)
+			if err != nil {
+				return nil, fmt.Errorf("read data key %d: %w", item.Key, err)
+			}
+			if keys[item.Key], err = b.unwrap(stored); err != nil {
+				failed = errors.Join(failed, err)
+				continue
+			}
+		}
+		var err error
+		if plain[i], err = open(keys[item.Key], item.Sealed, place(workspace, purpose, item.ID)); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("open %s %s: %w", purpose, item.ID, err))
+		}
+	}
+	return plain, failed
 }
 
 // newest gives the workspace's newest data key and makes the first one.

@@ -13,9 +13,9 @@ const rotationBatch = 100
 // Sealed is one stored value that an older data key seals.
 type Sealed struct {
 	WorkspaceID cronium.ID
-	Purpose     string // PurposeCredential or PurposeTerminal(Part)
+	Purpose     string // PurposeCredential, PurposeVariable or PurposeTerminal(Part)
 	ID          cronium.ID
-	Part        int // of a recording
+	Part        int // of a recording; of a variable: the version that this was the value of, 0 the present one
 	Key         int
 	Data        []byte
 }

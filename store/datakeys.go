@@ -113,7 +113,16 @@ func (s *Store) SealedByOlder(ctx context.Context, limit int) ([]secrets.Sealed,
 		UNION ALL
 		SELECT p.workspace_id, '', p.terminal_id, p.number, p.data_key, p.sealed
 		FROM newest n JOIN terminal_parts p ON p.workspace_id = n.workspace_id AND p.data_key < n.version
-		LIMIT $1`, limit, secrets.PurposeCredential)
+		UNION ALL
+		SELECT v.workspace_id, $3, v.id, 0, v.data_key, v.sealed
+		FROM newest n JOIN variables v ON v.workspace_id = n.workspace_id AND v.secret AND v.data_key < n.version
+		UNION ALL
+		SELECT r.workspace_id, $3, r.variable_id, r.version, r.data_key, r.sealed
+		FROM newest n JOIN retired_secrets r ON r.workspace_id = n.workspace_id AND r.data_key < n.version
+		UNION ALL
+		SELECT h.workspace_id, $4, h.id, 0, h.data_key, h.sealed
+		FROM newest n JOIN webhook_secrets h ON h.workspace_id = n.workspace_id AND h.data_key < n.version
+		LIMIT $1`, limit, secrets.PurposeCredential, secrets.PurposeVariable, secrets.PurposeWebhook)
 	if err != nil {
 		return nil, mapError(err, "list what older keys seal")
 	}
@@ -130,9 +139,15 @@ func (s *Store) SealedByOlder(ctx context.Context, limit int) ([]secrets.Sealed,
 func (s *Store) Reseal(ctx context.Context, old secrets.Sealed, key int, data []byte) error {
 	sql := `UPDATE terminal_parts SET data_key = $4, sealed = $5 WHERE terminal_id = $1 AND number = $6 AND data_key = $2 AND sealed = $3`
 	args := []any{old.ID, old.Key, old.Data, key, data, old.Part}
-	if old.Purpose == secrets.PurposeCredential {
-		sql = `UPDATE credentials SET data_key = $4, sealed = $5 WHERE id = $1 AND data_key = $2 AND sealed = $3`
-		args = args[:5]
+	switch {
+	case old.Purpose == secrets.PurposeCredential:
+		sql, args = `UPDATE credentials SET data_key = $4, sealed = $5 WHERE id = $1 AND data_key = $2 AND sealed = $3`, args[:5]
+	case old.Purpose == secrets.PurposeWebhook:
+		sql, args = `UPDATE webhook_secrets SET data_key = $4, sealed = $5 WHERE id = $1 AND data_key = $2 AND sealed = $3`, args[:5]
+	case old.Purpose == secrets.PurposeVariable && old.Part == 0:
+		sql, args = `UPDATE variables SET data_key = $4, sealed = $5 WHERE id = $1 AND data_key = $2 AND sealed = $3`, args[:5]
+	case old.Purpose == secrets.PurposeVariable:
+		sql = `UPDATE retired_secrets SET data_key = $4, sealed = $5 WHERE variable_id = $1 AND version = $6 AND data_key = $2 AND sealed = $3`
 	}
 	_, err := s.worker.Exec(ctx, sql, args...)
 	return mapError(err, "seal "+old.Purpose+" anew")
@@ -145,7 +160,10 @@ func (s *Store) DropDataKeys(ctx context.Context) error {
 	_, err := s.worker.Exec(ctx, `DELETE FROM data_keys k
 		WHERE version < (SELECT max(version) FROM data_keys WHERE workspace_id = k.workspace_id)
 		AND NOT EXISTS (SELECT FROM credentials WHERE workspace_id = k.workspace_id AND data_key = k.version)
-		AND NOT EXISTS (SELECT FROM terminal_parts WHERE workspace_id = k.workspace_id AND data_key = k.version)`)
+		AND NOT EXISTS (SELECT FROM terminal_parts WHERE workspace_id = k.workspace_id AND data_key = k.version)
+		AND NOT EXISTS (SELECT FROM variables WHERE workspace_id = k.workspace_id AND data_key = k.version)
+		AND NOT EXISTS (SELECT FROM retired_secrets WHERE workspace_id = k.workspace_id AND data_key = k.version)
+		AND NOT EXISTS (SELECT FROM webhook_secrets WHERE workspace_id = k.workspace_id AND data_key = k.version)`)
 	if foreignKeyBroken(err) {
 		return nil
 	}

@@ -26,6 +26,7 @@ type Store struct {
 	appends      *batcher[appendRequest, bool]
 	finishes     *batcher[Finish, bool]
 	targetEnds   *batcher[TargetEnd, bool]
+	secrets      *batcher[secretsRequest, []SealedSecret]
 
 	release atomic.Pointer[queueFunc] // of OnRelease
 
@@ -89,6 +90,7 @@ func Open(ctx context.Context, url string) (*Store, error) {
 	s.finishes = newBatcher(256, 1, s.finishBatch)
 	s.targetClaims = newBatcher(256, 1, s.claimTargetBatch)
 	s.targetEnds = newBatcher(256, 1, s.endTargetBatch)
+	s.secrets = newBatcher(256, 1, s.secretsBatch)
 	return s, nil
 }
 
@@ -116,6 +118,7 @@ func (s *Store) Close() {
 	s.finishes.close()
 	s.targetClaims.close()
 	s.targetEnds.close()
+	s.secrets.close()
 	s.pool.Close()
 	s.worker.Close()
 }

@@ -104,7 +104,7 @@ func (t *targets) engine(c *serveCommand, s *store.Store, hub *live.Hub, box *se
 	}
 	return jobs.New(jobs.Config{
 		ID: t.process, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
-		Calls: calls.New(calls.Config{Store: s, Box: box}), MaxRuns: c.MaxRuns, MaxRemoteRuns: c.MaxRemoteRuns, LockDir: filepath.Join(c.Data, "processes"),
+		Calls: calls.New(calls.Config{Store: s, Box: box, Changed: func(job cronium.ID) { hub.Publish(live.JobTopic(job)) }}), Box: box, MaxRuns: c.MaxRuns, MaxRemoteRuns: c.MaxRemoteRuns, LockDir: filepath.Join(c.Data, "processes"),
 	})
 }
 

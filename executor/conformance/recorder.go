@@ -44,10 +44,10 @@ func (r *Recorder) Started(context.Context, time.Duration) error {
 }
 
 // Output keeps a batch and checks that it follows what is there.
-func (r *Recorder) Output(_ context.Context, batch []*proto.Output) error {
+func (r *Recorder) Output(_ context.Context, batch []*proto.Output) (uint64, error) {
 	if r.Before != nil {
 		if err := r.Before(batch); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	r.mu.Lock()
@@ -55,7 +55,7 @@ func (r *Recorder) Output(_ context.Context, batch []*proto.Output) error {
 	for _, o := range batch {
 		if o.GetOffset() != r.offset {
 			r.t.Errorf("a record begins at byte %d, want %d", o.GetOffset(), r.offset)
-			return errors.New("output does not follow")
+			return 0, errors.New("output does not follow")
 		}
 		if len(o.GetData()) == 0 {
 			r.t.Errorf("a record at byte %d is empty", o.GetOffset())
@@ -72,12 +72,19 @@ func (r *Recorder) Output(_ context.Context, batch []*proto.Output) error {
 	}
 	r.batches++
 	r.change()
-	return nil
+	return r.offset, nil
+}
+
+// Settle has nothing in hand.
+func (r *Recorder) Settle(context.Context) (uint64, error) {
+	r.t.Error("the sink was asked to settle what it has not")
+	return 0, errors.New("nothing is in hand")
 }
 
 // Last keeps the batch that came with the end.
 func (r *Recorder) Last(ctx context.Context, batch []*proto.Output) error {
-	return r.Output(ctx, batch)
+	_, err := r.Output(ctx, batch)
+	return err
 }
 
 // Usage counts.
