@@ -95,7 +95,8 @@ func (h *Handlers) apiRoutes() []Route {
 	a.sessionOperations()
 	a.peopleOperations()
 	a.documentOperations()
-	return a.table.routes
+	h.openAPI = a.huma.OpenAPI()
+	return withCompatible(a.table.routes)
 }
 
 // schemaName names a type in the OpenAPI document.

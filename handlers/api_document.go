@@ -41,3 +41,10 @@ func (a *api) documentOperations() {
 		panic(fmt.Errorf("make the OpenAPI document: %w", err)) // the program is wrong
 	}
 }
+
+// OpenAPI describes the API without a server: for what is generated from it.
+func OpenAPI() *huma.OpenAPI {
+	h := &Handlers{}
+	h.apiRoutes()
+	return h.openAPI
+}

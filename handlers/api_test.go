@@ -2,6 +2,7 @@ package handlers_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,7 +46,7 @@ func (b *browser) call(method, path string, body any, headers ...string) answer 
 		}
 		sent = bytes.NewReader(text)
 	}
-	req, err := http.NewRequestWithContext(ctx, method, b.site.server.URL+"/api/v1"+path, sent)
+	req, err := http.NewRequestWithContext(ctx, method, b.site.server.URL+cmp.Or(b.prefix, "/api/v1")+path, sent)
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -70,3 +70,18 @@ func TestACallerIsToldHowMuchItMayStillAsk(t *testing.T) {
 	other := s.program(t, cronium.ScopeRead)
 	other.call("GET", "/whoami", nil).want(t, 200)
 }
+
+func TestEarlierClientsFindTheirAddresses(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.program(t, cronium.ScopeWrite)
+	b.prefix = "/api"
+	event := read[struct{ ID string }](t, b.call("POST", "/events", object{"name": "Old", "type": "BASH", "status": "ACTIVE"}), http.StatusCreated)
+	job := read[struct{ ID string }](t, b.call("POST", "/events/"+event.ID+"/execute", object{"input": object{"a": 1}}), http.StatusAccepted)
+	b.call("GET", "/logs", nil).want(t, 200, job.ID)
+	b.call("GET", "/logs/"+job.ID, nil).want(t, 200, `"a":1`)
+	b.call("GET", "/servers", nil).want(t, 200, `"servers"`)
+	viewer := s.program(t, cronium.ScopeRead)
+	viewer.prefix = "/api"
+	viewer.call("POST", "/events/"+event.ID+"/execute", nil).want(t, http.StatusForbidden)
+}

@@ -169,6 +169,7 @@ type browser struct {
 	site   *site
 	client *http.Client
 	header http.Header // sent with each request
+	prefix string      // of the API, for call; "" = /api/v1
 }
 
 func (s *site) browser(t *testing.T) *browser {

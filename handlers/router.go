@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 
 	"cronium.dev/auth"
@@ -112,6 +113,7 @@ type Handlers struct {
 	csrf    *http.CrossOriginProtection
 	metrics http.Handler
 	rates   *rateLimits
+	openAPI *huma.OpenAPI // what the page of the API shows
 	// peopled is set once it is known that there are people: there are ever after.
 	peopled atomic.Bool
 	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
@@ -175,6 +177,7 @@ func (h *Handlers) table() []Route {
 		h.eventRoutes(),
 		h.jobRoutes(),
 		h.queueRoutes(),
+		h.referenceRoutes(),
 		h.serversRoutes(),
 		h.agentRoutes(),
 		h.agentPageRoutes(),

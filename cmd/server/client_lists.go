@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cronium.dev/client"
+	v1 "cronium.dev/client/api"
 	"cronium.dev/cronium"
 )
 
@@ -54,7 +55,7 @@ func (c *psCommand) Run(ctx context.Context) error {
 		if j.Targets > 0 {
 			state += fmt.Sprintf(" (%d/%d)", j.Succeeded, j.Targets)
 		}
-		rows[i] = []string{j.ID, j.EventName, state, j.QueuedAt.Local().Format("2006-01-02 15:04:05"), took(&j), j.Trigger}
+		rows[i] = []string{j.ID, j.EventName, state, j.QueuedAt.Local().Format("2006-01-02 15:04:05"), took(&j), j.TriggeredBy}
 	}
 	table("JOB\tEVENT\tSTATE\tACCEPTED\tTOOK\tBY", rows)
 	return nil
@@ -75,8 +76,8 @@ func took(j *clientJob) string {
 		return ""
 	}
 	end := time.Now()
-	if j.Finished != nil {
-		end = *j.Finished
+	if j.FinishedAt != nil {
+		end = *j.FinishedAt
 	}
 	d := end.Sub(*j.StartedAt)
 	if d < time.Minute {
@@ -123,10 +124,7 @@ func (c *eventsCommand) Run(ctx context.Context) error {
 	if c.JSON {
 		return listJSON(ctx, api, "/events", "events", nil, 0)
 	}
-	events, err := client.List[struct {
-		ID, Name, Type, Status string
-		Version                int
-	}](ctx, api, "/events", "events", nil, 0)
+	events, err := client.List[v1.Event](ctx, api, "/events", "events", nil, 0)
 	if err != nil {
 		return err
 	}
@@ -144,15 +142,7 @@ type serversCommand struct {
 }
 
 // clientServer is what the commands read of a server.
-type clientServer struct {
-	ID, Name, Kind, State, Environment, Address string
-	Running                                     int
-	Tags                                        map[string]string
-	Health                                      *struct {
-		Load         float64
-		AgentVersion string `json:"agent_version"`
-	}
-}
+type clientServer = v1.Server
 
 // Run lists servers.
 func (c *serversCommand) Run(ctx context.Context) error {

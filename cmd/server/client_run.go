@@ -16,24 +16,12 @@ import (
 	"time"
 
 	"cronium.dev/client"
+	v1 "cronium.dev/client/api"
 	"cronium.dev/cronium"
 )
 
 // clientJob is what the commands read of a job.
-type clientJob struct {
-	ID        string     `json:"id"`
-	EventName string     `json:"event_name"`
-	Status    string     `json:"status"`
-	Result    string     `json:"result"`
-	Target    string     `json:"target"`
-	Error     string     `json:"error"`
-	Targets   int        `json:"targets"`
-	Succeeded int        `json:"succeeded"`
-	Trigger   string     `json:"triggered_by"`
-	QueuedAt  time.Time  `json:"queued_at"`
-	StartedAt *time.Time `json:"started_at"`
-	Finished  *time.Time `json:"finished_at"`
-}
+type clientJob struct{ v1.Job }
 
 func (j *clientJob) final() bool { return cronium.JobStatus(j.Status).Final() }
 
