@@ -109,6 +109,7 @@ type Content struct {
 	Group       *Group          `json:"group,omitempty"`       // nil = none
 	Rate        Rate            `json:"rate,omitzero"`
 	Retry       Retry           `json:"retry"`
+	Then        []Action        `json:"then,omitempty"` // what follows its jobs
 }
 
 // Group is what jobs of several events, or some of one, have in common that must
@@ -164,11 +165,13 @@ type Limits struct {
 	Processes      int     `json:"processes"`       // 4 to 4,096
 	DiskMiB        int     `json:"disk_mib"`        // of the work directory, 1 to MemoryMiB
 	OutputMiB      int     `json:"output_mib"`      // stored output, 1 to 4,096
+	// ArtifactMiB bounds the files that it keeps, together: 1 to 4,096; 0 = DefaultArtifactMiB.
+	ArtifactMiB int `json:"artifact_mib,omitempty"`
 }
 
 // DefaultLimits is what a new event has.
 func DefaultLimits() Limits {
-	return Limits{TimeoutSeconds: 300, MemoryMiB: 256, CPUs: 1, Processes: 128, DiskMiB: 64, OutputMiB: 64}
+	return Limits{TimeoutSeconds: 300, MemoryMiB: 256, CPUs: 1, Processes: 128, DiskMiB: 64, OutputMiB: 64, ArtifactMiB: DefaultArtifactMiB}
 }
 
 // Timeout is the limit of the run phase.

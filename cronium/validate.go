@@ -58,6 +58,7 @@ func (c *Content) Validate() Problems {
 	c.validateStarts(&p)
 	c.Limits.validate(&p)
 	c.Retry.validate(&p)
+	c.validateThen(&p)
 	return p
 }
 
@@ -140,6 +141,7 @@ func (l Limits) validate(p *Problems) {
 	p.Add(l.DiskMiB >= 1 && l.DiskMiB <= l.MemoryMiB, "limits.disk_mib",
 		"must be between 1 and the memory limit, because the work directory is kept in memory")
 	p.Add(l.OutputMiB >= 1 && l.OutputMiB <= 4096, "limits.output_mib", "must be between 1 and 4,096")
+	p.Add(l.ArtifactMiB >= 0 && l.ArtifactMiB <= 4096, "limits.artifact_mib", "must be between 1 and 4,096")
 }
 
 func (r Retry) validate(p *Problems) {

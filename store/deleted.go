@@ -17,7 +17,7 @@ const (
 )
 
 // RemoveDeleted removes one piece of what a deleted event left: jobs, their
-// executions and output. It tells whether there may be more. Processes that do
+// executions, output and artifacts. It tells whether there may be more. Processes that do
 // it at the same time take different events.
 func (s *Store) RemoveDeleted(ctx context.Context) (more bool, err error) {
 	err = s.system(ctx, func(tx pgx.Tx) error {
@@ -60,6 +60,23 @@ func removeJobs(ctx context.Context, tx pgx.Tx, jobs []cronium.ID) error {
 		}
 		if room -= tag.RowsAffected(); room == 0 {
 			return nil
+		}
+		// A part of an artifact is as large as two blocks.
+		tag, err = tx.Exec(ctx, `
+			DELETE FROM artifact_parts WHERE execution_id = $1 AND (artifact_id, start) IN (
+				SELECT artifact_id, start FROM artifact_parts WHERE execution_id = $1 ORDER BY artifact_id, start LIMIT $2)`, execution, (room+1)/2)
+		if err != nil {
+			return err
+		}
+		if room -= 2 * tag.RowsAffected(); room <= 0 {
+			return nil
+		}
+		list, err := ids(ctx, tx, `SELECT id FROM artifacts WHERE execution_id = $1`, execution)
+		if err != nil {
+			return err
+		}
+		if err := removeArtifacts(ctx, tx, execution, list); err != nil {
+			return err
 		}
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM executions WHERE id = ANY($1)`, executions); err != nil {
