@@ -19,6 +19,7 @@ import (
 	"cronium.dev/executor/container"
 	"cronium.dev/internal/testenv"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/store"
 )
 
@@ -57,6 +58,23 @@ type site struct {
 	workspace cronium.ID
 	instance  string
 	maxRuns   int // of each server
+	calls     Caller
+	master    *secrets.Master
+	box       *secrets.Box // nil: servers know no secrets
+}
+
+// withSecrets gives the site keys for secrets.
+func (s *site) withSecrets() *site {
+	s.Helper()
+	master, err := secrets.LoadMaster(s.TempDir())
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.store.InitMasterKey(s.Context(), master.Newest()); err != nil {
+		s.Fatal(err)
+	}
+	s.master, s.box = master, secrets.NewBox(s.store, master)
+	return s
 }
 
 func newSite(t *testing.T) *site {
@@ -106,7 +124,7 @@ func (s *site) startOn(engineHost string, pool int) *server {
 		s.Fatal(err)
 	}
 	hub := live.New(s.store.Pool(), log)
-	engine, err := New(Config{ID: id, Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: s.maxRuns,
+	engine, err := New(Config{ID: id, Store: s.store, Hub: hub, Key: s.key, Log: log, Version: "test", MaxRuns: s.maxRuns, Calls: s.calls, Box: s.box,
 		Backends: map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: backend}, LockDir: s.TempDir()})
 	if err != nil {
 		s.Fatal(err)

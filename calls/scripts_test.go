@@ -1,0 +1,77 @@
+package calls
+
+import (
+	"encoding/hex"
+	"strings"
+	"testing"
+
+	"cronium.dev/cronium"
+)
+
+// Fifty scripts at the same time count up by one each.
+func TestFiftyScriptsThatCountUpGiveFifty(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	engine := s.engine(16)
+	event := s.newEvent(cronium.EventBash, "cronium increment-variable count")
+	var all []cronium.ID
+	for range 50 {
+		all = append(all, s.run(engine, event))
+	}
+	given := map[string]bool{}
+	for _, job := range all {
+		row, printed := s.final(job)
+		if row.Result != cronium.ResultSuccess || given[printed] {
+			t.Errorf("a script ended with %s and got %q", row.Result, printed)
+		}
+		given[printed] = true
+	}
+	s.wants("get", `{"key":"count"}`, `{"value":50}`)
+}
+
+// A secret that a script reads, changes and gives out in many ways is readable
+// nowhere: in no table, no page's source and no argument or environment of a
+// process beside the script's own.
+func TestAPlantedSecretIsFoundNowhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const canary, next = "canary-Zk4+q/9", "canary-next-8dR"
+	s.secret("PLANTED", "", `"`+canary+`"`)
+	engine := s.engine(2)
+	job := s.run(engine, s.newEvent(cronium.EventPython, `
+import base64, cronium, os, sys, urllib.parse
+s = cronium.get_variable("PLANTED")
+print("got", len(s), s)
+print(base64.b64encode(("x" + s).encode()).decode(), urllib.parse.quote(s, safe=""), s.encode().hex())
+for p in os.listdir("/proc"):
+    if p.isdigit():
+        for f in ("cmdline", "environ"):
+            try:
+                if s.encode() in open(f"/proc/{p}/{f}", "rb").read(): print("FOUND in", f)
+            except OSError: pass
+new = s[:7] + "next-8dR"
+cronium.set_variable("PLANTED", new)
+cronium.output({"token": s, s: [new]})
+try:
+    cronium.set_variable("PLANTED", "no")
+except cronium.CroniumAPIError as e:
+    print(e.status_code)
+raise SystemExit("failed with " + s + " and " + new)
+`))
+	row, printed := s.final(job)
+	if row.Result != cronium.ResultFailure || !strings.Contains(printed, "got 14 **************\n") || !strings.Contains(printed, "422\n") || strings.Contains(printed, "FOUND") {
+		t.Errorf("it ended with %s and printed:\n%s", row.Result, printed)
+	}
+	all := dump(s)
+	for _, value := range []string{canary, next} {
+		for _, form := range []string{value, hex.EncodeToString([]byte(value)), "Y2FuYXJ5", "hbmFyeS", "jYW5hcnkt"} {
+			if strings.Contains(printed+string(row.Output)+row.Error, form) {
+				t.Errorf("%q is in what the run gave out", form)
+			}
+			// Bytes of the output's blocks and of what is sealed are in hexadecimal.
+			if strings.Contains(all, form) {
+				t.Errorf("%q is in the database", form)
+			}
+		}
+	}
+}
