@@ -89,6 +89,7 @@ const (
 	WaitingConcurrency Waiting = "concurrency" // the event's limit of jobs at once
 	WaitingGroup       Waiting = "group"       // that of its group
 	WaitingRate        Waiting = "rate"        // so many starts in a time, of the event or the workspace
+	WaitingOverlap     Waiting = "overlap"     // the run before it, of the same schedule
 	WaitingQuota       Waiting = "quota"       // the workspace's limit of jobs at once
 	WaitingPaused      Waiting = "paused"      // the workspace's queue is paused
 )
@@ -110,6 +111,7 @@ type Job struct {
 	Depth       int        // jobs before it in a chain of follow-ups
 	GroupKey    string     // jobs of a workspace with the same key share GroupLimit; "" = none
 	GroupLimit  int        // of the jobs with GroupKey run at once
+	Alone       bool       // no other job with the same Source runs at the same time
 	Input       json.RawMessage
 	Output      json.RawMessage // what the script gave to output(); nil if nothing
 	Condition   *bool           // what the script gave to setCondition()

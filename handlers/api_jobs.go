@@ -32,7 +32,7 @@ type apiJob struct {
 	Condition   *bool              `json:"condition,omitempty" doc:"What the script gave to setCondition()"`
 	Attempts    int                `json:"attempts"`
 	NextAttempt *time.Time         `json:"next_attempt,omitempty"`
-	Waiting     cronium.Waiting    `json:"waiting,omitempty" doc:"What keeps a queued job from running: concurrency, group, rate, quota or paused"`
+	Waiting     cronium.Waiting    `json:"waiting,omitempty" doc:"What keeps a queued job from running: concurrency, group, rate, overlap, quota or paused"`
 	Error       string             `json:"error,omitempty"`
 	Targets     int                `json:"targets,omitempty" doc:"Servers that it runs on; /jobs/{id}/targets lists them"`
 	Succeeded   int                `json:"succeeded,omitempty" doc:"Of the targets so far"`

@@ -28,7 +28,7 @@ type apiQueueLimits struct {
 }
 
 type apiQueueReason struct {
-	For         cronium.Waiting `json:"for" doc:"concurrency, group, rate, quota or paused; empty: their turn, or their next attempt"`
+	For         cronium.Waiting `json:"for" doc:"concurrency, group, rate, overlap, quota or paused; empty: their turn, or their next attempt"`
 	EventID     *cronium.ID     `json:"event_id,omitempty"`
 	EventName   string          `json:"event_name,omitempty"`
 	Group       string          `json:"group,omitempty"`
@@ -98,7 +98,7 @@ func (a *api) updateQueue(ctx context.Context, in *updateQueueInput) (*queueOutp
 
 type listQueueInput struct {
 	ListInput
-	For string `query:"for" enum:"turn,concurrency,group,rate,quota,paused" doc:"Only jobs that wait for this"`
+	For string `query:"for" enum:"turn,concurrency,group,rate,overlap,quota,paused" doc:"Only jobs that wait for this"`
 }
 
 type listQueueOutput struct {

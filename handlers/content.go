@@ -1,8 +1,11 @@
 package handlers
 
 import (
+	"strings"
+
 	"cronium.dev/cronium"
 	"cronium.dev/inputschema"
+	"cronium.dev/template"
 )
 
 // checkContent tells what of a content may not be saved, beyond the domain's
@@ -20,6 +23,7 @@ func (h *Handlers) checkContent(p *cronium.Principal, content *cronium.Content) 
 		"full may be chosen by an administrator alone, because it reaches this server's own network; internet and none may be chosen by everybody")
 	problems.Add(content.Target != cronium.TargetProcess || h.ProcessTarget, "target",
 		"process is switched off on this server: it runs scripts without isolation. Choose container")
+	problems = append(problems, groupProblems(content.Group)...)
 	if err := problems.Err("The event"); err != nil {
 		return err
 	}
@@ -31,4 +35,20 @@ func (h *Handlers) checkContent(p *cronium.Principal, content *cronium.Content) 
 		return schema.Validate(content.Input).Err("The default input")
 	}
 	return nil
+}
+
+// groupProblems are what is wrong with a group's key as a template: it may name
+// values of the input alone.
+func groupProblems(group *cronium.Group) (p cronium.Problems) {
+	if group == nil {
+		return nil
+	}
+	key, err := template.Parse(group.Key)
+	if err != nil {
+		p.Add(false, "group.key", "cannot be read: %s", err)
+		return p
+	}
+	unknown := key.Unknown([]string{"input.*"})
+	p.Add(len(unknown) == 0, "group.key", "may name values of the input alone, like {{input.customer}}, and not %s", strings.Join(unknown, ", "))
+	return p
 }

@@ -139,8 +139,12 @@ func (e *Engine) jobOf(ctx context.Context, r *Request, event *store.Runnable) (
 	if err := e.chooseServers(ctx, r, content); err != nil {
 		return nil, "", err
 	}
+	group, limit, err := groupOf(content.Group, r.Input)
+	if err != nil {
+		return nil, "", err
+	}
 	return &cronium.Job{
-		ID: cronium.NewID(), WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
+		ID: cronium.NewID(), GroupKey: group, GroupLimit: limit, WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
 		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input, Servers: r.Servers,
 		Source: r.Source, FireAt: r.FireAt, Depth: r.Depth,
 	}, content.Target, nil

@@ -252,9 +252,7 @@ func (d *decision) job(ctx context.Context, at time.Time) (job *cronium.Job, why
 	if err != nil {
 		return d.notMade(err)
 	}
-	if (s.Overlap == cronium.OverlapQueue || s.Overlap == cronium.OverlapCancel) && job.GroupLimit != 1 {
-		job.GroupKey, job.GroupLimit = "schedule:"+s.ID.String(), 1
-	}
+	job.Alone = s.Overlap == cronium.OverlapQueue || s.Overlap == cronium.OverlapCancel
 	d.queues[job.ID] = target
 	return job, "", nil
 }

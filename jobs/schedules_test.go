@@ -169,8 +169,8 @@ func TestWhatBecomesOfInstants(t *testing.T) {
 			t.Errorf("%s: cancels %v", c.why, firings[0].Cancel)
 		}
 		for _, j := range firings[0].Jobs {
-			if grouped := d.Overlap == cronium.OverlapQueue || d.Overlap == cronium.OverlapCancel; (j.GroupLimit == 1) != grouped {
-				t.Errorf("%s: the job's group is %q of %d", c.why, j.GroupKey, j.GroupLimit)
+			if alone := d.Overlap == cronium.OverlapQueue || d.Overlap == cronium.OverlapCancel; j.Alone != alone {
+				t.Errorf("%s: the job runs alone: %t", c.why, j.Alone)
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func TestRunsOfAScheduleMakeRoomForEachOther(t *testing.T) {
 	s.printed(first, "ready")
 	s.second()
 	second := s.fires(p, queue, 2)
-	s.eventually(second, "waiting for the run before it", func(j *store.JobRow) bool { return j.Waiting == cronium.WaitingGroup })
+	s.eventually(second, "waiting for the run before it", func(j *store.JobRow) bool { return j.Waiting == cronium.WaitingOverlap })
 	if err := p.Cancel(t.Context(), s.workspace, first, "bob"); err != nil {
 		t.Fatal(err)
 	}

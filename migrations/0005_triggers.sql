@@ -6,8 +6,9 @@ ALTER TABLE jobs
     ADD COLUMN depth       integer NOT NULL DEFAULT 0, -- jobs before it in a chain of follow-ups
     ADD COLUMN group_key   text NOT NULL DEFAULT '',   -- jobs with the same key share a limit; '' = none
     ADD COLUMN group_limit integer NOT NULL DEFAULT 0, -- of them run at once
+    ADD COLUMN alone       boolean NOT NULL DEFAULT false, -- one with the same source at a time
     DROP CONSTRAINT jobs_waiting_check,
-    ADD CONSTRAINT jobs_waiting_check CHECK (waiting IN ('', 'concurrency', 'group', 'rate', 'quota', 'paused'));
+    ADD CONSTRAINT jobs_waiting_check CHECK (waiting IN ('', 'concurrency', 'group', 'rate', 'overlap', 'quota', 'paused'));
 
 ALTER TABLE events
     DROP CONSTRAINT events_type_check,

@@ -46,6 +46,7 @@ ALTER TABLE jobs ADD COLUMN ahead integer NOT NULL DEFAULT 0; -- a person put it
 DROP INDEX jobs_active;
 CREATE INDEX jobs_active ON jobs (workspace_id, event_id) WHERE status IN ('CLAIMED', 'RUNNING');
 CREATE INDEX jobs_grouped ON jobs (workspace_id, group_key) WHERE group_key <> '' AND status IN ('CLAIMED', 'RUNNING');
+CREATE INDEX jobs_alone ON jobs (workspace_id, source_id) WHERE alone AND status IN ('CLAIMED', 'RUNNING');
 DROP INDEX jobs_waiting;
 CREATE INDEX jobs_waiting ON jobs (workspace_id, waiting, event_id, id) WHERE waiting <> '';
 

@@ -29,6 +29,7 @@ func (w *Waits) Error() string { return "the job waits: " + string(w.For) }
 type gates struct {
 	Job, Workspace, Event    cronium.ID
 	Group                    string
+	Alone                    *cronium.ID // the source of a job that runs with no other of it
 	GroupLimit               int
 	Concurrency              int          // of the event
 	EventRate, WorkspaceRate cronium.Rate // starts in a time
@@ -38,11 +39,11 @@ type gates struct {
 
 // limitedJob tells in SQL whether the end of a job may let another run: j and e
 // are its row and its event's.
-const limitedJob = `(e.concurrency > 0 OR j.group_limit > 0 OR EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.running > 0))`
+const limitedJob = `(e.concurrency > 0 OR j.group_limit > 0 OR j.alone OR EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.running > 0))`
 
 // gateless tells in SQL whether nothing can keep a job of the table jobs from
 // running.
-const gateless = `(jobs.group_limit = 0 AND (SELECT e.concurrency = 0 AND e.rate_count = 0 FROM events e WHERE e.id = jobs.event_id)
+const gateless = `(jobs.group_limit = 0 AND NOT jobs.alone AND (SELECT e.concurrency = 0 AND e.rate_count = 0 FROM events e WHERE e.id = jobs.event_id)
 	AND NOT EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = jobs.workspace_id AND (l.running > 0 OR l.rate_count > 0 OR l.mode = 'PAUSED')))`
 
 // lockGates locks the gates of jobs, in one order.
@@ -52,6 +53,8 @@ func lockGates(ctx context.Context, tx pgx.Tx, jobs ...cronium.ID) error {
 		`SELECT FROM workspace_limits WHERE workspace_id IN (SELECT workspace_id FROM jobs WHERE id = ANY($1)) ORDER BY workspace_id FOR NO KEY UPDATE`,
 		`SELECT pg_advisory_xact_lock(key) FROM (
 			SELECT DISTINCT hashtextextended(workspace_id::text || group_key, 0) AS key FROM jobs WHERE id = ANY($1) AND group_key <> '' ORDER BY 1) g`,
+		`SELECT pg_advisory_xact_lock(key) FROM (
+			SELECT DISTINCT hashtextextended(source_id::text, 0) AS key FROM jobs WHERE id = ANY($1) AND alone ORDER BY 1) g`,
 		`SELECT FROM events WHERE id IN (SELECT event_id FROM jobs WHERE id = ANY($1)) ORDER BY id FOR NO KEY UPDATE`,
 	} {
 		if _, err := tx.Exec(ctx, sql, jobs); err != nil {
@@ -65,11 +68,11 @@ func lockGates(ctx context.Context, tx pgx.Tx, jobs ...cronium.ID) error {
 func gatesOf(ctx context.Context, tx pgx.Tx, job cronium.ID) (*gates, error) {
 	g := gates{Job: job}
 	err := tx.QueryRow(ctx, `
-		SELECT j.workspace_id, j.event_id, j.group_key, j.group_limit, e.concurrency, e.rate_count, e.rate_seconds,
+		SELECT j.workspace_id, j.event_id, j.group_key, j.group_limit, CASE WHEN j.alone THEN j.source_id END, e.concurrency, e.rate_count, e.rate_seconds,
 			coalesce(l.running, 0), coalesce(l.rate_count, 0), coalesce(l.rate_seconds, 0), coalesce(l.mode = 'PAUSED', false)
 		FROM jobs j JOIN events e ON e.id = j.event_id LEFT JOIN workspace_limits l ON l.workspace_id = j.workspace_id
 		WHERE j.id = $1`, job).
-		Scan(&g.Workspace, &g.Event, &g.Group, &g.GroupLimit, &g.Concurrency, &g.EventRate.Count, &g.EventRate.Seconds,
+		Scan(&g.Workspace, &g.Event, &g.Group, &g.GroupLimit, &g.Alone, &g.Concurrency, &g.EventRate.Count, &g.EventRate.Seconds,
 			&g.Running, &g.WorkspaceRate.Count, &g.WorkspaceRate.Seconds, &g.Paused)
 	return &g, err
 }
@@ -143,6 +146,9 @@ func (g *gates) counted() []counted {
 		{cronium.WaitingConcurrency, g.Concurrency, `workspace_id = $1 AND event_id = $2`, []any{g.Workspace, g.Event}},
 		{cronium.WaitingGroup, g.GroupLimit, `workspace_id = $1 AND group_key = $2 AND group_key <> ''`, []any{g.Workspace, g.Group}},
 		{cronium.WaitingQuota, g.Running, `workspace_id = $1`, []any{g.Workspace}},
+	}
+	if g.Alone != nil {
+		all = append(all, counted{cronium.WaitingOverlap, 1, `workspace_id = $1 AND source_id = $2 AND alone`, []any{g.Workspace, *g.Alone}})
 	}
 	var limited []counted
 	for _, c := range all {

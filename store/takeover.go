@@ -178,6 +178,8 @@ func (s *Store) without(ctx context.Context, waiting []cronium.ID) ([]cronium.Jo
 				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.event_id = j.event_id AND o.status IN ('CLAIMED', 'RUNNING'))))
 			WHEN 'group' THEN j.group_limit > (
 				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.group_key = j.group_key AND o.group_key <> '' AND o.status IN ('CLAIMED', 'RUNNING'))
+			WHEN 'overlap' THEN NOT EXISTS (
+				SELECT FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.source_id = j.source_id AND o.alone AND o.status IN ('CLAIMED', 'RUNNING'))
 			WHEN 'quota' THEN NOT EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.running > 0 AND l.running <= (
 				SELECT count(*) FROM jobs o WHERE o.workspace_id = j.workspace_id AND o.status IN ('CLAIMED', 'RUNNING')))
 			WHEN 'paused' THEN NOT EXISTS (SELECT FROM workspace_limits l WHERE l.workspace_id = j.workspace_id AND l.mode = 'PAUSED')

@@ -32,7 +32,7 @@ type Queue struct {
 }
 
 // QueueReasonWords are the reasons as addresses have them.
-var QueueReasonWords = []string{"turn", "concurrency", "group", "rate", "quota", "paused"}
+var QueueReasonWords = []string{"turn", "concurrency", "group", "rate", "overlap", "quota", "paused"}
 
 // QueueReason is how many jobs wait for one thing.
 type QueueReason struct {
@@ -123,6 +123,8 @@ func (r QueueReason) words() string {
 		return "for a run of " + r.EventName + " to end: " + held
 	case cronium.WaitingGroup:
 		return "for a job of the group " + r.Group + " to end: " + held
+	case cronium.WaitingOverlap:
+		return "for the run before them, of the same schedule"
 	case cronium.WaitingQuota:
 		return "for any job of the workspace to end: " + held
 	case cronium.WaitingRate:
@@ -143,6 +145,8 @@ func WaitingWords(j *cronium.Job) string {
 		return "a running job of the same event to end"
 	case cronium.WaitingGroup:
 		return "a job of the group " + j.GroupKey + " to end"
+	case cronium.WaitingOverlap:
+		return "the run before it, of the same schedule"
 	case cronium.WaitingQuota:
 		return "another job of the workspace to end"
 	case cronium.WaitingRate:
