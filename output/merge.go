@@ -16,6 +16,7 @@ const mergeBytes = 16 << 20
 type MergeSource struct {
 	Name      string // of the server
 	Execution *cronium.Execution
+	From      int64 // line of it to begin with
 }
 
 // MergedLine is one line among those of other servers.
@@ -38,6 +39,10 @@ func Merge(ctx context.Context, source Source, sources []MergeSource, take func(
 			continue
 		}
 		one := &merging{MergeSource: s, lines: lineReader{reader: &Reader{source, s.Execution, piece}}}
+		var err error
+		if one.lines.at, one.lines.chunks, err = one.lines.reader.Find(ctx, s.From); err != nil {
+			return err
+		}
 		more, err := one.advance(ctx)
 		if err != nil {
 			return err

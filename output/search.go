@@ -45,6 +45,12 @@ func (q *Query) Validate() cronium.Problems {
 	return p
 }
 
+// Matcher tells whether a line as it is shown contains the text.
+func (q *Query) Matcher() func(line string) bool {
+	s := newSearch(*q, 0)
+	return func(line string) bool { return bytes.Contains(s.plain([]byte(line)), s.text) }
+}
+
 // Search names the lines that contain a text, as it is seen: colours and other
 // escape sequences between its characters do not count. Beyond the limit lines
 // are counted and not named. It stops after some time and says where to go on.

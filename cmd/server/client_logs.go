@@ -185,9 +185,6 @@ func writeRecords(data string, skipMS float64, write writing) error {
 	return nil
 }
 
-// mergedMost is how many lines of all servers the server gives in pages.
-const mergedMost = 100_000
-
 // showMerged writes the output of all servers of a job as far as it is there, by
 // time, each line after the name of its server.
 func showMerged(ctx context.Context, api *client.Client, id string, since time.Time) error {
@@ -199,16 +196,19 @@ func showMerged(ctx context.Context, api *client.Client, id string, since time.T
 		defer lines.Close()
 		return hosts.merged(lines)
 	}
-	for from := 0; ; {
+	for cursor := ""; ; {
 		var page struct {
 			Lines []struct {
 				Server, Text, Stream string
 				At                   time.Time
 			}
-			Next int
+			Next string
 			More bool
 		}
-		query := url.Values{"from": {strconv.Itoa(from)}, "limit": {"5000"}}
+		query := url.Values{"limit": {"5000"}}
+		if cursor != "" {
+			query.Set("cursor", cursor)
+		}
 		if err := api.Do(ctx, http.MethodGet, path, query, nil, &page); err != nil {
 			return err
 		}
@@ -223,8 +223,6 @@ func showMerged(ctx context.Context, api *client.Client, id string, since time.T
 		if !page.More {
 			return nil
 		}
-		if from = page.Next; from >= mergedMost || len(page.Lines) == 0 {
-			return fmt.Errorf("there are more than %d lines; with --since no more can be read. Take --host, or leave out --since", from)
-		}
+		cursor = page.Next
 	}
 }

@@ -1,25 +1,35 @@
 // <cronium-merged src>: the output of all hosts of a job by time, each in a colour
-// of its own: its last lines, anew as more is stored, and more of them on demand.
-// All of it is a download.
+// of its own: its last lines, anew as more is stored; or all from the beginning, or
+// those that contain a text, page by page. All of it is a download.
 import { draw } from "./ansi.js";
 
 const few = 500;
 const many = 5000; // what one answer holds at most
 const colours = [6, 3, 4, 5, 2, 12, 11, 13, 14, 10, 9, 7]; // of the terminal palette
 
+const make = (name, props, ...children) => {
+  const element = Object.assign(document.createElement(name), props);
+  element.append(...children);
+  return element;
+};
+
 customElements.define("cronium-merged", class extends HTMLElement {
   last = few;
+  query = "";
+  paged = false; // from the beginning, or of a search; else the last lines
+  next = ""; // where the next page begins
+  more = false; // there is one now
 
   connectedCallback() {
     if (this.list) return;
-    this.list = document.createElement("div");
-    this.list.className = "merged";
-    this.list.tabIndex = 0;
-    this.list.setAttribute("role", "log");
-    this.list.setAttribute("aria-label", "Output of all hosts");
-    this.foot = document.createElement("p");
-    this.foot.className = "log-foot";
-    this.replaceChildren(this.list, this.foot);
+    this.list = make("div", { className: "merged", tabIndex: 0, role: "log", ariaLabel: "Output of all hosts" });
+    this.field = make("input", { type: "search", placeholder: "Find in all output", spellcheck: false, autocomplete: "off", ariaLabel: "Find in all output" });
+    this.field.oninput = () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.find(this.field.value), 200);
+    };
+    this.foot = make("p", { className: "log-foot", role: "status" });
+    this.replaceChildren(make("div", { className: "log-bar" }, this.field), this.list, this.foot);
     this.colour = new Map();
     this.panel = this.closest("[data-panel]");
     this.tabbed = ({ detail }) => (detail === this.panel.dataset.panel ? this.open() : this.close());
@@ -37,10 +47,10 @@ customElements.define("cronium-merged", class extends HTMLElement {
       this.live = document.createElement("cronium-live");
       this.live.hidden = true;
       this.live.setAttribute("src", `/live?topics=merged:${job}`);
-      this.live.addEventListener("merged", () => this.read());
+      this.live.addEventListener("merged", () => this.grown());
       this.append(this.live);
     }
-    this.read();
+    this.grown();
   }
 
   close() {
@@ -48,45 +58,76 @@ customElements.define("cronium-merged", class extends HTMLElement {
     this.live = undefined;
   }
 
+  // grown reads what has come, unless there is more than was asked for already.
+  grown() {
+    if (!this.paged || !this.more) this.read();
+  }
+
+  find(text) {
+    if (text === this.query) return;
+    this.query = text;
+    this.from(text !== "");
+  }
+
+  // from begins anew: with the first lines, or the last ones.
+  from(beginning) {
+    this.paged = beginning;
+    this.next = "";
+    this.read();
+  }
+
   async read() {
     if (this.reading) return (this.again = true);
     this.reading = true;
     do {
       this.again = false;
-      await this.fetch(-this.last, true);
+      await this.fetch();
     } while (this.again);
     this.reading = false;
   }
 
-  async fetch(from, whole) {
-    const response = await fetch(`${this.getAttribute("src")}?from=${from}&limit=${this.last}`);
+  async fetch() {
+    const { query, paged, next } = this;
+    const ask = new URLSearchParams(paged ? { limit: few } : { from: -this.last });
+    if (query) ask.set("q", query);
+    if (paged && next) ask.set("cursor", next);
+    const response = await fetch(`${this.getAttribute("src")}?${ask}`);
     const page = await response.json();
+    if (query !== this.query || paged !== this.paged || next !== this.next) return; // asked for something else since
     if (!response.ok) {
-      this.foot.textContent = page.detail;
+      this.foot.textContent = page.fields?.[0] ? `The text ${page.fields[0].message}.` : page.detail;
       return;
     }
+    const whole = !paged || !next;
     const bottom = this.list.scrollHeight - this.list.scrollTop - this.list.clientHeight < 30;
     const rows = page.lines.map((line) => this.row(line));
     if (whole) this.list.replaceChildren(...rows);
     else this.list.append(...rows);
-    if (whole && bottom && !page.done) this.list.scrollTop = this.list.scrollHeight;
-    this.tell(page, from);
-    if (page.done) {
+    if (!paged && bottom && !page.done) this.list.scrollTop = this.list.scrollHeight;
+    this.more = page.more;
+    if (paged) this.next = page.next ?? "";
+    this.tell(page);
+    if (page.done && !page.more) {
       this.done = true;
       this.close();
     }
   }
 
-  tell(page, from) {
-    const download = Object.assign(document.createElement("a"), { href: `${this.getAttribute("src")}?download=1`, textContent: "Download all" });
-    const earlier = from < 0 ? page.next - page.lines.length : 0;
-    const text = earlier > 0 ? `The last ${page.lines.length} of ${page.next} lines. ` : `${page.next} lines. `;
-    const more = Object.assign(document.createElement("button"), { type: "button", className: "btn small plain", textContent: `Show ${many}` });
-    more.onclick = () => {
-      this.last = many;
-      this.read();
-    };
-    this.foot.replaceChildren(text, ...(earlier > 0 && this.last < many ? [more, " "] : []), download);
+  tell(page) {
+    const shown = this.list.childElementCount;
+    const button = (textContent, onclick) => make("button", { type: "button", className: "btn small plain", textContent, onclick });
+    const lines = (n) => `${n.toLocaleString("en")} ${n === 1 ? "line" : "lines"}`;
+    const parts = [];
+    if (this.query) parts.push(`${lines(shown)} with “${this.query}”${page.more ? " so far" : ""}. `);
+    else if (this.paged) parts.push(page.more ? `The first ${lines(shown)}. ` : `${lines(shown)}. `);
+    else parts.push(page.total > shown ? `The last ${shown.toLocaleString("en")} of ${lines(page.total)}. ` : `${lines(shown)}. `);
+    if (this.paged && page.more) parts.push(button("More", () => this.read()));
+    if (!this.paged && page.total > shown) {
+      if (this.last < many) parts.push(button(`Show ${many}`, () => ((this.last = many), this.read())));
+      parts.push(button("From the beginning", () => this.from(true)));
+    } else if (this.paged && !this.query) parts.push(button("The last lines", () => this.from(false)));
+    const download = make("a", { href: `${this.getAttribute("src")}?download=1`, textContent: "Download all" });
+    this.foot.replaceChildren(make("span", {}, ...parts), download);
   }
 
   row(line) {
