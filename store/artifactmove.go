@@ -66,12 +66,21 @@ func (s *Store) ArtifactMoved(ctx context.Context, a *cronium.Artifact, object s
 	return mapError(err, "store where an artifact is")
 }
 
-// LeftoverObjects lists objects that no file names any more, and puts them off, so
-// that others leave them to this process for a while.
+// ArtifactNotMoved lets the next look try again.
+func (s *Store) ArtifactNotMoved(ctx context.Context, object string) error {
+	_, err := s.worker.Exec(ctx, `UPDATE artifact_leftovers SET due = now() WHERE object = $1`, object)
+	return mapError(err, "give up moving an artifact")
+}
+
+// LeftoverObjects lists objects whose file is gone, and puts them off, so that
+// others leave them to this process for a while. What a crash has left of a file
+// that is there yet is overwritten by the next try to move it.
 func (s *Store) LeftoverObjects(ctx context.Context, limit int) ([]string, error) {
 	rows, err := s.worker.Query(ctx, `
 		UPDATE artifact_leftovers SET due = now() + interval '5 minutes' WHERE object IN (
-			SELECT object FROM artifact_leftovers WHERE due <= now() ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED)
+			SELECT object FROM artifact_leftovers l WHERE due <= now() AND NOT EXISTS (
+				SELECT FROM artifacts a WHERE a.execution_id = split_part(l.object, '/', 2)::uuid AND a.id = split_part(l.object, '/', 3)::uuid)
+			ORDER BY due LIMIT $1 FOR UPDATE SKIP LOCKED)
 		RETURNING object`, limit)
 	if err != nil {
 		return nil, mapError(err, "list objects that are left over")

@@ -160,7 +160,7 @@ func (s *Store) EndArtifact(ctx context.Context, u Upload, size int64, sum []byt
 				return err
 			}
 		}
-		kept, err = artifact(ctx, tx, u.WorkspaceID, u.ExecutionID, a.id)
+		kept, err = artifact(ctx, tx, u.WorkspaceID, u.ExecutionID, u.Name)
 		return err
 	})
 	if err == nil {
@@ -204,8 +204,8 @@ func rowToArtifact(row pgx.CollectableRow) (a cronium.Artifact, err error) {
 	return a, row.Scan(&a.ExecutionID, &a.ID, &a.WorkspaceID, &a.JobID, &a.Name, &a.Size, &a.SHA256, &a.Object, &a.CreatedAt)
 }
 
-func artifact(ctx context.Context, tx pgx.Tx, workspace, execution, id cronium.ID) (*cronium.Artifact, error) {
-	rows, err := tx.Query(ctx, `SELECT `+artifactColumns+` FROM artifacts WHERE workspace_id = $1 AND execution_id = $2 AND id = $3 AND sha256 IS NOT NULL`, workspace, execution, id)
+func artifact(ctx context.Context, tx pgx.Tx, workspace, execution cronium.ID, name string) (*cronium.Artifact, error) {
+	rows, err := tx.Query(ctx, `SELECT `+artifactColumns+` FROM artifacts WHERE workspace_id = $1 AND execution_id = $2 AND name = $3 AND sha256 IS NOT NULL`, workspace, execution, name)
 	if err != nil {
 		return nil, err
 	}
@@ -214,9 +214,9 @@ func artifact(ctx context.Context, tx pgx.Tx, workspace, execution, id cronium.I
 }
 
 // Artifact finds a file that an execution has kept.
-func (s *Store) Artifact(ctx context.Context, workspace, execution, id cronium.ID) (a *cronium.Artifact, err error) {
+func (s *Store) Artifact(ctx context.Context, workspace, execution cronium.ID, name string) (a *cronium.Artifact, err error) {
 	err = s.read(ctx, workspace, func(tx pgx.Tx) error {
-		a, err = artifact(ctx, tx, workspace, execution, id)
+		a, err = artifact(ctx, tx, workspace, execution, name)
 		return err
 	})
 	return a, mapError(err, "find artifact")

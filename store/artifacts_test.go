@@ -66,7 +66,7 @@ func TestAnArtifactIsReadAsItWasSent(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, 100_000} {
 		u, content := f.uploadOf(t, "report.csv"), random(t, size)
 		a := f.send(t, u, content, 999)
-		found, err := f.Artifact(f.ctx, f.workspace, u.ExecutionID, a.ID)
+		found, err := f.Artifact(f.ctx, f.workspace, u.ExecutionID, a.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestArtifactsOfAnotherWorkspaceAreNotThere(t *testing.T) {
 	u := f.uploadOf(t, "a")
 	a := f.send(t, u, []byte("x"), 1)
 	other := cronium.NewID()
-	if _, err := f.Artifact(f.ctx, other, u.ExecutionID, a.ID); cronium.CodeOf(err) != cronium.CodeNotFound {
+	if _, err := f.Artifact(f.ctx, other, u.ExecutionID, a.Name); cronium.CodeOf(err) != cronium.CodeNotFound {
 		t.Errorf("found: %v", err)
 	}
 	if list, err := f.Artifacts(f.ctx, other, u.JobID); err != nil || len(list) != 0 {
@@ -235,7 +235,7 @@ func TestMovedArtifactsNameTheirObjectAndLeaveNothing(t *testing.T) {
 	if err := f.ArtifactMoved(f.ctx, moving, object); err != nil {
 		t.Fatal(err)
 	}
-	found, err := f.Artifact(f.ctx, f.workspace, u.ExecutionID, a.ID)
+	found, err := f.Artifact(f.ctx, f.workspace, u.ExecutionID, a.Name)
 	if err != nil || found.Object != object {
 		t.Errorf("moved: %+v, %v", found, err)
 	}

@@ -31,6 +31,7 @@ var layers = map[string][]string{
 	"outbound":   {},
 	"diff":       {},
 	"template":   {},
+	"bundle":     {},
 
 	"output":      {"cronium"},
 	"schedule":    {"cronium"},
@@ -42,6 +43,7 @@ var layers = map[string][]string{
 	"auth":        {"cronium", "store", "secrets"},
 	"live":        {"cronium", "store", "output"},
 	"tools":       {"cronium", "secrets", "outbound", "inputschema", "template"},
+	"artifacts":   {"cronium"},
 	"executor":    {"cronium", "agent/proto", "agent/manifest", "agent/tunnel", "secrets"},
 	"client":      {},
 	"watch":       {"cronium", "agent/proto", "executor", "store", "live"},
@@ -50,7 +52,7 @@ var layers = map[string][]string{
 	"jobs":        {"cronium", "template", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
 	"calls":       {"cronium", "template", "store", "secrets", "tools", "jobs", "outbound"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound", "webhook"},
+	"handlers":    {"cronium", "artifacts", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound", "webhook"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
@@ -58,7 +60,7 @@ var layers = map[string][]string{
 }
 
 // pure packages know no input or output, so none of these.
-var pure = []string{"cronium", "inventory", "schedule", "template", "workflow"}
+var pure = []string{"bundle", "cronium", "inventory", "schedule", "template", "workflow"}
 
 // net/http is not among them: errors name their HTTP status.
 var impure = []string{"net", "os", "os/exec", "database/sql", "io/ioutil", "syscall", "log", "log/slog"}
