@@ -148,6 +148,12 @@ func (s *Store) read(ctx context.Context, workspace cronium.ID, f func(pgx.Tx) e
 }
 
 func (s *Store) inWorkspace(ctx context.Context, workspace cronium.ID, begin string, f func(pgx.Tx) error) error {
+	if tx, err := shared(ctx, workspace); tx != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return f(tx)
+	}
 	// One round trip: a UUID's text has no quote to escape.
 	begin += "; SET LOCAL cronium.workspace = '" + workspace.String() + "'"
 	return pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, f)
