@@ -1,6 +1,7 @@
 package cronium
 
 import (
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -39,6 +40,22 @@ func IDFloor(t time.Time) ID {
 		id[i] = byte(ms >> (40 - 8*i))
 	}
 	return id
+}
+
+// ShortestPrefix is how many characters of an id a person has to give at least,
+// where a beginning names one.
+const ShortestPrefix = 6
+
+// IDsBeginning gives the first and the last id of those that begin so: a bound for
+// ranges. It refuses what is too short or begins no id.
+func IDsBeginning(text string) (first, last ID, ok bool) {
+	if len(text) < ShortestPrefix || len(text) > 36 {
+		return first, last, false
+	}
+	const pattern = "00000000-0000-0000-0000-000000000000"
+	low, lowErr := uuid.Parse(text + pattern[len(text):])
+	high, highErr := uuid.Parse(text + strings.ReplaceAll(pattern, "0", "f")[len(text):])
+	return low, high, lowErr == nil && highErr == nil
 }
 
 // ShortID is the form for people: the first four and the last three digits.

@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"cronium.dev/cronium"
+	"cronium.dev/store"
 )
 
 // apiExecution is one attempt of a job as the API shows it.
@@ -50,7 +51,7 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 func (a *api) executionOperations() {
 	add(a, operation{method: http.MethodGet, path: "/jobs/{id}/executions", permission: cronium.PermissionRead, id: "list-executions", tag: "Executions",
-		summary: "List a job's executions, by attempt"}, a.listExecutions)
+		summary: "List a job's executions, by attempt", description: "Of a job on servers each attempt on each of them."}, a.listExecutions)
 	add(a, operation{method: http.MethodGet, path: "/executions/{id}", permission: cronium.PermissionRead, id: "get-execution", tag: "Executions",
 		summary: "Get an execution"}, a.getExecution)
 	add(a, operation{method: http.MethodGet, path: "/executions/{id}/output", permission: cronium.PermissionRead, id: "get-output", tag: "Output", kind: KindStream,
@@ -67,21 +68,29 @@ func (a *api) executionOperations() {
 	}, a.followOutput)
 }
 
+type listExecutionsInput struct {
+	ListInput
+	ID string `path:"id"`
+}
+
 type executionsOutput struct {
+	ListHead
 	Body struct {
 		Executions []apiExecution `json:"executions"`
+		Next       string         `json:"next,omitempty" doc:"Pass it as cursor for the next page; absent on the last"`
 	}
 }
 
-func (a *api) listExecutions(ctx context.Context, in *jobInput) (*executionsOutput, error) {
-	id, err := apiID(in.ID)
+func (a *api) listExecutions(ctx context.Context, in *listExecutionsInput) (*executionsOutput, error) {
+	id, err := a.existingJob(ctx, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.Store.Job(ctx, who(ctx).WorkspaceID, id); err != nil {
+	var after store.ExecutionCursor
+	if _, err := decodeCursor(in.Cursor, &after); err != nil {
 		return nil, err
 	}
-	executions, err := a.Store.Executions(ctx, who(ctx).WorkspaceID, id)
+	executions, err := a.Store.ExecutionsPage(ctx, who(ctx).WorkspaceID, id, after, in.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -90,6 +99,10 @@ func (a *api) listExecutions(ctx context.Context, in *jobInput) (*executionsOutp
 	for i := range executions {
 		out.Body.Executions = append(out.Body.Executions, executionOf(&executions[i]))
 	}
+	if n := len(executions); n > 0 && n == in.Limit {
+		out.Body.Next = encodeCursor(store.ExecutionCursor{Attempt: executions[n-1].Attempt, ID: executions[n-1].ID})
+	}
+	out.Link = in.nextLink(out.Body.Next)
 	return out, nil
 }
 

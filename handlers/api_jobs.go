@@ -151,6 +151,7 @@ func (a *api) testEvent(ctx context.Context, in *testEventInput) (*jobOutput, er
 
 type listJobsInput struct {
 	ListInput
+	ID      string    `query:"id" doc:"Those whose id begins so: 6 characters or more" example:"0199a3f2-4c"`
 	Status  string    `query:"status" doc:"One or more of QUEUED, CLAIMED, RUNNING, COMPLETED, FAILED, CANCELLED with commas between"`
 	Result  string    `query:"result" doc:"One or more of SUCCESS, FAILURE, TIMEOUT, CANCELLED, PARTIAL with commas between"`
 	EventID string    `query:"event_id"`
@@ -173,6 +174,15 @@ func (a *api) listJobs(ctx context.Context, in *listJobsInput) (*listJobsOutput,
 	var err error
 	if filter.Status, err = words(in.Status, "status", cronium.JobStatuses); err != nil {
 		return nil, err
+	}
+	if in.ID != "" {
+		first, last, ok := cronium.IDsBeginning(in.ID)
+		var problems cronium.Problems
+		problems.Add(ok, "id", "must be the beginning of a job's id, %d characters or more", cronium.ShortestPrefix)
+		if err := problems.Err("The request"); err != nil {
+			return nil, err
+		}
+		filter.First, filter.Last = &first, &last
 	}
 	results := []cronium.Result{cronium.ResultSuccess, cronium.ResultFailure, cronium.ResultTimeout, cronium.ResultCancelled, cronium.ResultPartial}
 	if filter.Results, err = words(in.Result, "result", results); err != nil {

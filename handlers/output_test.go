@@ -88,6 +88,41 @@ func TestOutputIsReadByLinesFromEitherEnd(t *testing.T) {
 	b.call("GET", "/jobs/"+r.job.String()+"/executions", nil).want(t, 200, r.execution.String())
 }
 
+func TestExecutionsAreListedInPages(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	r := s.running(t)
+	b := s.program(t, cronium.ScopeRead)
+	want := []string{r.execution.String()}
+	for attempt := 2; attempt <= 5; attempt++ {
+		id := cronium.NewID()
+		want = append(want, id.String())
+		s.exec(t, `INSERT INTO executions (id, workspace_id, job_id, attempt, target, status) VALUES ($1, $2, $3, $4, 'container', 'LOST')`, id, s.home, r.job, attempt)
+	}
+	var got []string
+	for path := "/jobs/" + r.job.String() + "/executions?limit=2"; path != ""; {
+		answer := b.call("GET", path, nil)
+		page := read[struct {
+			Executions []struct{ ID string }
+			Next       string
+		}](t, answer, http.StatusOK)
+		for _, e := range page.Executions {
+			got = append(got, e.ID)
+		}
+		if path = ""; page.Next != "" {
+			path = "/jobs/" + r.job.String() + "/executions?limit=2&cursor=" + page.Next
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	jobs := read[struct{ Jobs []struct{ ID string } }](t, b.call("GET", "/jobs?id="+r.job.String()[:23], nil), http.StatusOK).Jobs
+	if len(jobs) != 1 || jobs[0].ID != r.job.String() {
+		t.Errorf("%v", jobs)
+	}
+	b.call("GET", "/jobs?id=0199z3", nil).want(t, http.StatusUnprocessableEntity, `"id"`)
+}
+
 func TestADownloadIsExactAndNeverAPage(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

@@ -37,6 +37,29 @@ func rowToExecution(row pgx.CollectableRow) (cronium.Execution, error) {
 	return e, row.Scan(scanExecution(&e)...)
 }
 
+// ExecutionCursor is where the next page begins: after this execution.
+type ExecutionCursor struct {
+	Attempt int
+	ID      cronium.ID
+}
+
+// ExecutionsPage lists up to limit executions of a job in the order of Executions,
+// after one of them; after the zero cursor from the first on.
+func (s *Store) ExecutionsPage(ctx context.Context, workspace, job cronium.ID, after ExecutionCursor, limit int) ([]cronium.Execution, error) {
+	var executions []cronium.Execution
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT `+executionColumns("e")+` FROM executions e
+			WHERE e.workspace_id = $1 AND e.job_id = $2 AND e.id >= $3 AND (e.attempt, e.id) > ($4, $5::uuid) ORDER BY e.attempt, e.id LIMIT $6`,
+			workspace, job, firstPossible(job), after.Attempt, after.ID, pageLimit(limit))
+		if err != nil {
+			return err
+		}
+		executions, err = pgx.CollectRows(rows, rowToExecution)
+		return err
+	})
+	return executions, mapError(err, "list executions")
+}
+
 // Executions lists the attempts of a job, the first first.
 func (s *Store) Executions(ctx context.Context, workspace, job cronium.ID) ([]cronium.Execution, error) {
 	var executions []cronium.Execution

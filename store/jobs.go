@@ -54,6 +54,8 @@ type JobRow struct {
 // exclusive bounds by id, for paging.
 type JobFilter struct {
 	IDs     []cronium.ID // only these; none = any
+	First   *cronium.ID  // none before this one
+	Last    *cronium.ID  // none after this one
 	Status  []cronium.JobStatus
 	Results []cronium.Result
 	EventID *cronium.ID
@@ -75,6 +77,12 @@ func (f JobFilter) where(workspace cronium.ID) (string, []any) {
 	}
 	if len(f.IDs) > 0 {
 		add("j.id = ANY($%d)", f.IDs)
+	}
+	if f.First != nil {
+		add("j.id >= $%d", *f.First)
+	}
+	if f.Last != nil {
+		add("j.id <= $%d", *f.Last)
 	}
 	if len(f.Status) > 0 {
 		add("j.status = ANY($%d)", f.Status)

@@ -86,17 +86,30 @@ func took(j *clientJob) string {
 	return d.Round(time.Second).String()
 }
 
-// jobID says what is wrong with the id of a job.
-func jobID(text string) error {
-	if _, ok := cronium.ParseID(text); !ok {
-		return fmt.Errorf("%q is no job's id; \"cronium ps\" shows them", text)
+// findJob finds the id of a job by a beginning of it that no other job has, or
+// takes an id.
+func findJob(ctx context.Context, api *client.Client, text string) (string, error) {
+	if _, ok := cronium.ParseID(text); ok {
+		return text, nil
 	}
-	return nil
+	if _, _, ok := cronium.IDsBeginning(text); !ok {
+		return "", fmt.Errorf("%q is no job's id, nor %d or more characters that begin one; \"cronium ps -a\" shows them", text, cronium.ShortestPrefix)
+	}
+	jobs, err := client.List[clientJob](ctx, api, "/jobs", "jobs", url.Values{"id": {text}}, 2)
+	switch {
+	case err != nil:
+		return "", err
+	case len(jobs) == 0:
+		return "", fmt.Errorf("there is no job whose id begins with %s; \"cronium ps -a\" shows them", text)
+	case len(jobs) > 1:
+		return "", fmt.Errorf("several jobs have ids that begin with %s; \"cronium ps -a\" shows them", text)
+	}
+	return jobs[0].ID, nil
 }
 
 type cancelCommand struct {
 	clientFlags
-	Job string `arg:"" help:"The job's id."`
+	Job string `arg:"" help:"The job's id, or a beginning of it that no other has."`
 }
 
 // Run asks for a job to be stopped.
@@ -105,10 +118,11 @@ func (c *cancelCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := jobID(c.Job); err != nil {
+	job, err := findJob(ctx, api, c.Job)
+	if err != nil {
 		return err
 	}
-	return api.Do(ctx, http.MethodPost, "/jobs/"+c.Job+"/cancel", nil, nil, nil)
+	return api.Do(ctx, http.MethodPost, "/jobs/"+job+"/cancel", nil, nil, nil)
 }
 
 type eventsCommand struct {

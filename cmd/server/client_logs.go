@@ -20,7 +20,7 @@ import (
 
 type logsCommand struct {
 	clientFlags
-	Job    string `arg:"" help:"The id of the job, or of one of its executions."`
+	Job    string `arg:"" help:"The id of the job, a beginning of it that no other has, or the id of one of its executions."`
 	Follow bool   `short:"f" help:"Stay until the run has ended."`
 	Host   string `placeholder:"NAME" help:"Of this server alone."`
 	Since  string `placeholder:"TIME" help:"What was printed since then: 10m, or 2026-11-25T06:00:00Z."`
@@ -38,7 +38,7 @@ func (c *logsCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := jobID(c.Job); err != nil {
+	if c.Job, err = findJob(ctx, api, c.Job); err != nil {
 		return err
 	}
 	var what shown

@@ -160,9 +160,6 @@ func (c *runCommand) input() (json.RawMessage, error) {
 	return text, nil
 }
 
-// shortestPrefix is how much of an id names an event.
-const shortestPrefix = 6
-
 // findEvent finds the id of an event by its name, in any case, by a beginning of
 // its id that no other event has, or takes an id.
 func findEvent(ctx context.Context, api *client.Client, text string) (string, error) {
@@ -179,7 +176,7 @@ func findEvent(ctx context.Context, api *client.Client, text string) (string, er
 			return e.ID, nil
 		}
 	}
-	if len(text) < shortestPrefix || strings.Trim(text, "0123456789abcdef-") != "" {
+	if _, _, ok := cronium.IDsBeginning(text); !ok {
 		return "", fmt.Errorf("there is no event named %q; \"cronium events\" lists them", text)
 	}
 	if events, err = client.List[event](ctx, api, "/events", "events", nil, 0); err != nil {
@@ -303,7 +300,5 @@ func jobTargets(ctx context.Context, api *client.Client, id string) ([]clientTar
 }
 
 func jobExecutions(ctx context.Context, api *client.Client, id string) ([]clientExecution, error) {
-	var answer struct{ Executions []clientExecution }
-	err := api.Insist(ctx, http.MethodGet, "/jobs/"+id+"/executions", nil, nil, &answer)
-	return answer.Executions, err
+	return client.InsistList[clientExecution](ctx, api, "/jobs/"+id+"/executions", "executions", nil)
 }

@@ -169,9 +169,14 @@ func TestWaysToNameThings(t *testing.T) {
 	if out := s.must("logs", job.ID); out != "hello you\n" {
 		t.Errorf("logs: %q", out)
 	}
+	if out := s.must("logs", job.ID[:23]); out != "hello you\n" {
+		t.Errorf("logs of the beginning of an id: %q", out)
+	}
 	for wanted, args := range map[string][]string{
 		"would mix":           {"run", "greet", "-f", "--json"},
 		"no job's id":         {"logs", "../events"},
+		"or more characters":  {"cancel", job.ID[:5]},
+		"no job whose id":     {"cancel", "ffffffff-ff"},
 		"no time for --since": {"logs", job.ID, "--since", "then"},
 		"selector cannot be":  {"servers", "env=="},
 		"no event named":      {"run", "0199"},
