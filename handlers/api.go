@@ -84,6 +84,8 @@ func (h *Handlers) apiRoutes() []Route {
 	a.versionOperations()
 	a.jobOperations()
 	a.queueOperations()
+	a.webhookOperations()
+	a.outboundOperations()
 	a.executionOperations()
 	a.mergedOperations()
 	a.serverOperations()

@@ -10,6 +10,7 @@ import (
 
 	"cronium.dev/cronium"
 	"cronium.dev/views"
+	"cronium.dev/webhook"
 )
 
 var (
@@ -23,7 +24,7 @@ type problem struct {
 	Title     string               `json:"title" doc:"The status in words"`
 	Status    int                  `json:"status"`
 	Detail    string               `json:"detail" doc:"What happened and what would be right, for a person"`
-	Code      string               `json:"code" doc:"invalid, unauthorized, forbidden, not_found, conflict, limited, unavailable, too_large, method or internal"`
+	Code      string               `json:"code" doc:"invalid, unauthorized, forbidden, not_found, conflict, limited, unavailable, too_large, method, media_type, failed or internal"`
 	Fields    []cronium.FieldError `json:"fields,omitempty" doc:"Each wrong field, for code invalid"`
 	RequestID string               `json:"request_id,omitempty" doc:"Names the request in the server's log"`
 }
@@ -36,6 +37,8 @@ func problemOf(err error, requestID string) problem {
 	switch {
 	case errors.As(err, &tooLarge):
 		p.Status, p.Code, p.Detail = http.StatusRequestEntityTooLarge, "too_large", "What was sent is larger than this address takes."
+	case errors.Is(err, webhook.ErrType):
+		p.Status, p.Code, p.Detail = http.StatusUnsupportedMediaType, "media_type", "Send application/json, application/x-www-form-urlencoded or text/plain, and say so in Content-Type."
 	case errors.Is(err, errMethod):
 		p.Status, p.Code, p.Detail = http.StatusMethodNotAllowed, "method", "This address does not take that method; the header Allow says which it takes."
 	case errors.As(err, &e) && e.Code != cronium.CodeInternal:
@@ -66,7 +69,7 @@ func (h *Handlers) fail(w http.ResponseWriter, r *http.Request, kind Kind, err e
 	if rec, ok := w.(*recorder); ok && rec.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer was sent: cut it
 	}
-	if kind == KindAPI || kind == KindStream || kind == KindAgent {
+	if kind == KindAPI || kind == KindStream || kind == KindAgent || kind == KindHook {
 		writeProblem(w, p)
 		return
 	}

@@ -25,6 +25,7 @@ import (
 	"cronium.dev/internal/testenv"
 	"cronium.dev/jobs"
 	"cronium.dev/live"
+	"cronium.dev/secrets"
 	"cronium.dev/static"
 	"cronium.dev/store"
 	"cronium.dev/terminal"
@@ -43,6 +44,7 @@ type site struct {
 	auth   *auth.Service
 	server *httptest.Server
 	log    *syncBuffer
+	box    *secrets.Box
 	people map[string]*cronium.User // by e-mail
 	home   cronium.ID               // the workspace "default"; zero before the first run
 }
@@ -84,6 +86,15 @@ func newSite(t *testing.T, change ...func(*handlers.Config)) *site {
 		Files:     files.New(files.Config{Agent: func(context.Context, *cronium.Server) (*executor.Link, string, error) { return nil, "", errAway }}),
 		Agents:    agents, Engine: engine, Hub: hub, Tails: tails, Store: s.store, Auth: s.auth, Log: log, Version: "test", Static: assets, Started: time.Now(), Recheck: 20 * time.Millisecond,
 	}
+	master, err := secrets.LoadMaster(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.store.InitMasterKey(t.Context(), master.Newest()); err != nil {
+		t.Fatal(err)
+	}
+	s.box = secrets.NewBox(s.store, master)
+	config.Box = s.box
 	for _, c := range change {
 		c(&config)
 	}

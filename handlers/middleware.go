@@ -27,7 +27,8 @@ const contentSecurity = "default-src 'self'; script-src 'self'; style-src 'self'
 type request struct {
 	id        string // for the log, and for a person to quote
 	address   netip.Addr
-	secure    bool // the browser speaks TLS
+	secure    bool   // the browser speaks TLS
+	origin    string // "https://cronium.example", as the sender of the request reaches this server
 	pattern   string
 	kind      Kind
 	principal *cronium.Principal
@@ -54,6 +55,12 @@ func (h *Handlers) observe(next http.Handler) http.Handler {
 		id := cronium.NewID().String()
 		info := &request{id: id[:8] + id[32:]}
 		info.address, info.secure = h.Proxies.Origin(r)
+		if info.origin = h.Origin; info.origin == "" {
+			info.origin = "http://" + r.Host
+			if info.secure {
+				info.origin = "https://" + r.Host
+			}
+		}
 		r = r.WithContext(context.WithValue(r.Context(), requestKey{}, info))
 		recorder := &recorder{ResponseWriter: w}
 		secureHeaders(w.Header(), info)
@@ -156,6 +163,9 @@ func (h *Handlers) admit(route Route, w http.ResponseWriter, r *http.Request) (*
 		return r, &cronium.Error{Code: cronium.CodeForbidden, Message: "The request came from another site, so it was not carried out.", Err: err}
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	if route.Kind == KindHook { // who sends has no session
+		return r, nil
+	}
 	w.Header().Add("Vary", "Cookie")
 	known, err := h.Auth.Authenticate(r, route.Kind != KindPage)
 	if err != nil {

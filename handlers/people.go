@@ -136,14 +136,7 @@ func (h *Handlers) addPerson(r *http.Request, name, email string, role cronium.R
 // linkOf is a link as it is handed over. The code is behind #, which browsers
 // do not send, so it is in no log.
 func (h *Handlers) linkOf(r *http.Request, code string, link *cronium.PasswordLink) *views.PasswordLink {
-	origin := h.Origin
-	if origin == "" {
-		origin = "http://" + r.Host
-		if requestOf(r).secure {
-			origin = "https://" + r.Host
-		}
-	}
-	return &views.PasswordLink{URL: origin + "/password#code=" + url.QueryEscape(code), ExpiresAt: link.ExpiresAt}
+	return &views.PasswordLink{URL: requestOf(r).origin + "/password#code=" + url.QueryEscape(code), ExpiresAt: link.ExpiresAt}
 }
 
 // peopleChanged notes who changed whom.

@@ -75,6 +75,7 @@ type Engine interface {
 	Enqueue(ctx context.Context, r jobs.Request) (*cronium.Job, error)
 	Cancel(ctx context.Context, workspace, job cronium.ID, by string) error
 	Content(ctx context.Context, workspace, event cronium.ID, version int) (cronium.Content, error)
+	Deliver(ctx context.Context, d *cronium.Delivery, r jobs.Request, seen []store.Seen) (job *cronium.Job, first *cronium.ID, err error)
 	Status() jobs.Status
 }
 
@@ -88,6 +89,7 @@ const (
 	KindAPI    Kind = "api"    // JSON; errors are problem+json
 	KindStream Kind = "stream" // an answer that stays open; errors are problem+json
 	KindStatic Kind = "static" // files; nobody is asked who they are
+	KindHook   Kind = "hook"   // a sender that shows who it is by a signature or a key; errors are problem+json
 	KindAgent  Kind = "agent"  // an agent that shows who it is inside of what it opens; errors are problem+json
 )
 
@@ -113,6 +115,7 @@ type Handlers struct {
 	csrf    *http.CrossOriginProtection
 	metrics http.Handler
 	rates   *rateLimits
+	hooks   *hookLimits
 	openAPI *huma.OpenAPI // what the page of the API shows
 	// peopled is set once it is known that there are people: there are ever after.
 	peopled atomic.Bool
@@ -136,6 +139,7 @@ func New(config Config) *Handlers {
 	}
 	h.metrics = newMetrics(h)
 	h.rates = newRateLimits(config.APIRate)
+	h.hooks = newHookLimits()
 	h.mount(h.table())
 	return h
 }
@@ -178,6 +182,9 @@ func (h *Handlers) table() []Route {
 		h.jobRoutes(),
 		h.queueRoutes(),
 		h.referenceRoutes(),
+		h.hookRoutes(),
+		h.webhookRoutes(),
+		h.outboundRoutes(),
 		h.serversRoutes(),
 		h.agentRoutes(),
 		h.agentPageRoutes(),
@@ -209,10 +216,10 @@ func checkTable(routes []Route) error {
 			return fmt.Errorf("route %s is there twice", name)
 		case !slices.Contains(allPermissions, r.Permission):
 			return fmt.Errorf("route %s names no permission", name)
-		case r.Kind != KindPage && r.Kind != KindAPI && r.Kind != KindStream && r.Kind != KindStatic && r.Kind != KindAgent:
+		case r.Kind != KindPage && r.Kind != KindAPI && r.Kind != KindStream && r.Kind != KindStatic && r.Kind != KindAgent && r.Kind != KindHook:
 			return fmt.Errorf("route %s names no kind", name)
-		case r.Kind == KindAgent && r.Permission != cronium.PermissionPublic:
-			return fmt.Errorf("route %s is for agents and not public", name)
+		case (r.Kind == KindAgent || r.Kind == KindHook) && r.Permission != cronium.PermissionPublic:
+			return fmt.Errorf("route %s is for %ss and not public", name, r.Kind)
 		case r.Kind == KindStatic && r.Permission != cronium.PermissionPublic:
 			return fmt.Errorf("route %s is static and not public", name)
 		case r.Handle == nil:

@@ -307,7 +307,7 @@ func (b *browser) ask(route handlers.Route, path string, header http.Header) ans
 // first of its kind into its other parts.
 func fill(t *testing.T, pattern, id string) string {
 	t.Helper()
-	path := strings.NewReplacer("{id}", "\x00", "{n}", "1", "{number}", "1", "*", "nothing", "/search", "/search?q=x").Replace(pattern)
+	path := strings.NewReplacer("{id}", "\x00", "{n}", "1", "{number}", "1", "{hook}", "nothing", "*", "nothing", "/search", "/search?q=x").Replace(pattern)
 	if strings.ContainsAny(path, "{}") {
 		t.Fatalf("the walk does not know all parts of %s: teach fill what to put there", pattern)
 	}
@@ -332,7 +332,7 @@ func kindOf(t *testing.T, pattern string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(pattern, "/{id}")
 	kind := before[strings.LastIndexByte(before, '/')+1:]
-	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals"}, kind) {
+	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals", "webhooks", "deliveries"}, kind) {
 		t.Fatalf("the walk does not know what the id in %s is: teach plant to make one", pattern)
 	}
 	return kind
@@ -371,6 +371,18 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	if err := s.store.BeginSession(t.Context(), session, []byte(member.Email), 0, time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	webhook, delivery := cronium.NewWebhook(), cronium.NewID()
+	webhook.ID, webhook.WorkspaceID, webhook.EventID, webhook.Hook, webhook.Name, webhook.ChangedBy = cronium.NewID(), workspace, event.ID, cronium.NewID().String(), name, name
+	_, hookSecret := s.hookSecret(t, workspace, "")
+	if err := s.store.CreateWebhook(t.Context(), &webhook, hookSecret); err != nil {
+		t.Fatal(err)
+	}
+	write(`INSERT INTO webhook_deliveries (id, workspace_id, webhook_id, verdict, verified, reason, status, address, content_type, headers, body, size, by_name)
+		VALUES ($1, $2, $3, 'REFUSED', true, $4, 409, '192.0.2.1', 'text/plain', json_build_array(json_build_object('name', $4::text, 'value', $4::text)), convert_to($4, 'UTF8'), length($4), $4)`,
+		delivery, workspace, webhook.ID, name)
+	variable := cronium.NewID()
+	write(`INSERT INTO variables (id, workspace_id, key, type, secret, description, value, size, all_events, updated_by)
+		VALUES ($1, $2, 'NAMED', 'STRING', false, $3::text, to_json($3::text), 10, true, $3::text)`, variable, workspace, name)
 	server, code, terminal := cronium.NewID(), cronium.NewID(), cronium.NewID()
 	write(`INSERT INTO servers (id, workspace_id, name, kind, description, environment, tags, address, login, host_key, host_key_by)
 		VALUES ($1, $2, $3, 'ssh', $3, $3, jsonb_build_object($3::text, $3::text), '192.0.2.1', 'root', 'x', $3)`, server, workspace, name)
@@ -382,5 +394,6 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 		"servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "terminals": terminal.String(),
 		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
 		"people": member.ID.String(), "sessions": session.ID.String(),
+		"webhooks": webhook.ID.String(), "deliveries": delivery.String(),
 	}
 }

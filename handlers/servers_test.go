@@ -16,22 +16,13 @@ import (
 	"cronium.dev/executor/ssh"
 	"cronium.dev/handlers"
 	"cronium.dev/internal/testenv"
-	"cronium.dev/secrets"
 )
 
 // withSSH gives a site that seals credentials and connects over SSH, up to
 // the agent, of which it has none.
 func withSSH(t *testing.T) *site {
 	t.Helper()
-	master, err := secrets.LoadMaster(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := newPeopledSite(t, func(c *handlers.Config) {
-		if _, err := c.Store.InitMasterKey(t.Context(), master.Newest()); err != nil {
-			t.Fatal(err)
-		}
-		c.Box = secrets.NewBox(c.Store, master)
 		backend, err := ssh.New(ssh.Config{Servers: &ssh.Stored{Servers: c.Store, Box: c.Box}, Log: c.Log})
 		if err != nil {
 			t.Fatal(err)

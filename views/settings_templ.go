@@ -19,7 +19,7 @@ type settingsTab struct{ url, label string }
 func settingsTabs(f layout.Frame) []settingsTab {
 	tabs := []settingsTab{{"/settings/profile", "Profile"}, {"/settings/tokens", "API tokens"}}
 	if f.Can(cronium.PermissionAdmin) {
-		tabs = append(tabs, settingsTab{"/settings/engine", "Engine"})
+		tabs = append(tabs, settingsTab{"/settings/outgoing", "Outgoing requests"}, settingsTab{"/settings/engine", "Engine"})
 	}
 	return append(tabs, settingsTab{"/settings/about", "About"})
 }

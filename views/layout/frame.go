@@ -37,6 +37,7 @@ const (
 	NavEvents   Nav = "events"
 	NavJobs     Nav = "jobs"
 	NavServers  Nav = "servers"
+	NavWebhooks Nav = "webhooks"
 	NavPeople   Nav = "people"
 	NavSettings Nav = "settings"
 )
@@ -78,6 +79,7 @@ func (f Frame) links() []navLink {
 		{nav: NavEvents, url: "/events", label: "Events", icon: "events", count: f.Events, countedNoun: "events"},
 		{nav: NavJobs, url: "/jobs", label: "Jobs", icon: "jobs", count: f.OpenJobs, countedNoun: "not finished"},
 		{nav: NavServers, url: "/servers", label: "Servers", icon: "server"},
+		{nav: NavWebhooks, url: "/webhooks", label: "Webhooks", icon: "link"},
 	}
 	if f.Can(cronium.PermissionPeople) {
 		links = append(links, navLink{nav: NavPeople, url: "/people", label: "People", icon: "person"})
