@@ -87,6 +87,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.webhookOperations()
 	a.outboundOperations()
 	a.executionOperations()
+	a.artifactOperations()
 	a.mergedOperations()
 	a.serverOperations()
 	a.overviewOperations()

@@ -77,6 +77,9 @@ func (h *Handlers) fleet(r *http.Request, job *store.JobRow) (views.Fleet, error
 	if page.Targets, err = h.Store.JobTargets(ctx, workspace, job.ID, store.TargetFilter{After: -1, Limit: cronium.MaxTargets}); err != nil {
 		return page, err
 	}
+	if page.Artifacts, err = h.Store.Artifacts(ctx, workspace, job.ID); err != nil {
+		return page, err
+	}
 	content, err := h.Engine.Content(ctx, workspace, job.EventID, job.Version)
 	if err != nil {
 		return page, err

@@ -18,7 +18,7 @@ func form(base string, pairs ...string) url.Values {
 		"file_name": {"script.py"}, "file_content": {"print(1)\r\n"}, "entry": {"0"}, "input": {""}, "input_schema": {""},
 		"target": {"container"}, "image": {""}, "network": {"internet"}, "priority": {"NORMAL"}, "concurrency": {"0"},
 		"limits.timeout_seconds": {"5 min"}, "limits.memory_mib": {"256"}, "limits.cpus": {"1"}, "limits.processes": {"128"},
-		"limits.disk_mib": {"64"}, "limits.output_mib": {"64"},
+		"limits.disk_mib": {"64"}, "limits.output_mib": {"64"}, "limits.artifact_mib": {"64"},
 		"retry.attempts": {"1"}, "retry.initial_seconds": {"10 s"}, "retry.factor": {"2"}, "retry.max_seconds": {"10 min"}, "retry.exit_codes": {""},
 	}
 	for i := 0; i+1 < len(pairs); i += 2 {

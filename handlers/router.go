@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 
+	"cronium.dev/artifacts"
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
 	"cronium.dev/executor/container"
@@ -54,6 +55,9 @@ type Config struct {
 	Terminals *terminal.Service
 	// Files moves files to and from servers; nil if this process has none.
 	Files *files.Service
+	// Artifacts reads the files that scripts have kept; nil: those alone that are in
+	// the database.
+	Artifacts *artifacts.Keeper
 	// ProcessTarget says that events may run on this machine without isolation.
 	ProcessTarget bool
 	// Draining ends when the server begins to stop: streams end then, and
@@ -131,6 +135,9 @@ func New(config Config) *Handlers {
 	if config.Patience == 0 {
 		config.Patience = 10 * time.Second
 	}
+	if config.Artifacts == nil {
+		config.Artifacts = artifacts.New(artifacts.Config{Records: config.Store})
+	}
 	h := &Handlers{Config: config, csrf: http.NewCrossOriginProtection()}
 	if config.Origin != "" {
 		if err := h.csrf.AddTrustedOrigin(config.Origin); err != nil {
@@ -190,6 +197,7 @@ func (h *Handlers) table() []Route {
 		h.agentPageRoutes(),
 		h.terminalRoutes(),
 		h.fileRoutes(),
+		h.artifactRoutes(),
 		h.apiRoutes(),
 		h.liveRoutes(),
 		h.healthRoutes(),

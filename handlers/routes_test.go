@@ -133,6 +133,8 @@ var needsMore = map[string]int{
 	"/terminals/{id}/socket":             http.StatusUpgradeRequired,
 	"/servers/{id}/files":                http.StatusServiceUnavailable,
 	"/servers/{id}/files/download":       http.StatusUnprocessableEntity,
+	"/executions/{id}/artifact":          http.StatusNotFound,
+	"/api/v1/executions/{id}/artifact":   http.StatusNotFound,
 	"/api/v1/servers/{id}/files":         http.StatusServiceUnavailable,
 	"/api/v1/servers/{id}/files/content": http.StatusUnprocessableEntity,
 }

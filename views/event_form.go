@@ -30,6 +30,7 @@ type EventForm struct {
 	Processes         string
 	Disk              string // MiB
 	Output            string // MiB
+	Artifact          string // MiB
 	Priority          cronium.Priority
 	Concurrency       string
 	GroupKey          string
@@ -54,6 +55,7 @@ func FormOf(e *cronium.Event, c *cronium.Content) EventForm {
 		Timeout: components.Span(c.Limits.Timeout()), Memory: strconv.Itoa(c.Limits.MemoryMiB),
 		CPUs: float(c.Limits.CPUs), Processes: strconv.Itoa(c.Limits.Processes),
 		Disk: strconv.Itoa(c.Limits.DiskMiB), Output: strconv.Itoa(c.Limits.OutputMiB),
+		Artifact: strconv.FormatInt(c.Limits.ArtifactBytes()>>20, 10),
 		Priority: c.Priority, Concurrency: strconv.Itoa(c.Concurrency),
 		Attempts: strconv.Itoa(max(c.Retry.Attempts, 1)), Initial: span(c.Retry.InitialSeconds), Factor: float(max(c.Retry.Factor, 1)),
 		MaxWait: span(c.Retry.MaxSeconds), OnTimeout: c.Retry.OnTimeout,

@@ -994,6 +994,10 @@ func (p Event) limits() templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		templ_7745c5c3_Err = components.Field(components.Input{Name: "limits.artifact_mib", Label: "Artifacts", Type: "number", Value: p.Form.Artifact, Unit: "MiB", Min: "1", Max: "4096", Help: "Of the files that a run keeps, together."}, p.Problems).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 90, "</div><p class=\"body small muted on-servers\">Time and output count for each server by itself. Memory, processor, processes and disk are those of the server: Cronium does not limit them there.</p></section><section class=\"panel\"><header><h2>Order</h2></header><div class=\"body\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -30,6 +30,7 @@ type Fleet struct {
 	Compared  *FleetComparison    // two groups side by side; nil: none
 	Tab       string              // "output", "all", "same", "hosts", "input", "version"
 	Now       time.Time
+	Artifacts []cronium.Artifact
 }
 
 // FleetGroup is hosts that ended in the same way and said the same.

@@ -20,6 +20,7 @@ type Run struct {
 	Shown      *cronium.Execution  // the attempt on the page; nil before the first
 	Chosen     bool                // the attempt was asked for: the page stays there
 	Usual      time.Duration       // 0 = not known
+	Artifacts  []cronium.Artifact  // of all attempts
 	LastGood   *LastGood           // set when the job failed and an earlier one succeeded
 	LastLines  []string            // the end of the output, plain, for a failure
 	Tab        string              // "output", "input", "result", "timeline", "version"

@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"cronium.dev/artifacts/bucket"
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
 )
@@ -24,6 +26,7 @@ type databaseFlags struct {
 // serveCommand is the configuration of a server process.
 type serveCommand struct {
 	databaseFlags
+	artifactFlags
 	Listen         string   `env:"CRONIUM_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address and port of the pages and the API. Port 0 takes a free one. Without it ${default}."`
 	URL            string   `env:"CRONIUM_URL" placeholder:"URL" help:"How browsers reach this server, if not by its listen address: https://cronium.example."`
 	TLSCert        string   `name:"tls-cert" env:"CRONIUM_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM). With --tls-key the server speaks HTTPS and HTTP/2."`
@@ -39,6 +42,30 @@ type serveCommand struct {
 	Agent          string   `env:"CRONIUM_AGENT" placeholder:"FILE" help:"The cronium-agent binary for containers. Without it the one beside this program."`
 	ProcessTarget  bool     `name:"process-target" env:"CRONIUM_PROCESS_TARGET" help:"Let events run on this machine without isolation. For development only: every script can then read this server's data."`
 	LogLevel       string   `name:"log-level" env:"CRONIUM_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" help:"The least that is logged: debug, info, warn or error."`
+}
+
+// artifactFlags say where the files that scripts keep with their runs go.
+type artifactFlags struct {
+	Bucket        string `name:"s3-url" env:"CRONIUM_S3_URL" placeholder:"URL" help:"A bucket of an S3-compatible storage for large artifacts: https://s3.example.com/bucket. Its keys are given in $CRONIUM_S3_ACCESS_KEY and $CRONIUM_S3_SECRET_KEY. Without it all artifacts are in the database."`
+	BucketRegion  string `name:"s3-region" env:"CRONIUM_S3_REGION" default:"us-east-1" placeholder:"REGION" help:"The bucket's region. Without it ${default}."`
+	BucketFromMiB int    `name:"s3-from" env:"CRONIUM_S3_FROM" default:"1" placeholder:"MIB" help:"Artifacts of at least so many MiB go to the bucket, smaller ones stay in the database; 0 to 4096. Without it ${default}."`
+}
+
+// bucket is the storage for large artifacts; nil if none is configured. Its keys
+// are never arguments: ps would show them.
+func (f *artifactFlags) bucket() (*bucket.Bucket, error) {
+	if f.Bucket == "" {
+		return nil, nil
+	}
+	return bucket.New(bucket.Config{URL: f.Bucket, Region: f.BucketRegion, AccessKey: os.Getenv("CRONIUM_S3_ACCESS_KEY"), SecretKey: os.Getenv("CRONIUM_S3_SECRET_KEY")})
+}
+
+func (f *artifactFlags) problems() (p cronium.Problems) {
+	if _, err := f.bucket(); err != nil {
+		p.Add(false, "--s3-url", "cannot be used: %v ($CRONIUM_S3_ACCESS_KEY and $CRONIUM_S3_SECRET_KEY are the keys)", err)
+	}
+	p.Add(f.BucketFromMiB >= 0 && f.BucketFromMiB <= 4096, "--s3-from", "must be between 0 and 4,096, not %d", f.BucketFromMiB)
+	return p
 }
 
 // defaultDataDir is where a service keeps its data: root's in /var/lib, a
@@ -80,7 +107,7 @@ func (c *serveCommand) Validate() error {
 	p.Add(c.MaxRemoteRuns >= 1 && c.MaxRemoteRuns <= 10_000, "--max-remote-runs", "must be between 1 and 10,000, not %d", c.MaxRemoteRuns)
 	p.Add(c.Pool >= 0 && c.Pool <= 200, "--pool", "must be between 0 and 200, not %d", c.Pool)
 	p.Add(c.Image != "", "--image", "must name an image, like cronium-runtime:latest")
-	problems := append(p, c.databaseFlags.problems()...)
+	problems := slices.Concat(p, c.databaseFlags.problems(), c.artifactFlags.problems())
 	return configurationError(problems)
 }
 

@@ -88,12 +88,17 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	background.Go(func() { people.Sweep(work) })
 	terminals := targets.terminals(s, box, key, log)
 	background.Go(func() { terminals.Run(work) })
+	kept, err := c.artifacts(s, log)
+	if err != nil {
+		return err
+	}
+	background.Go(func() { kept.Run(work) })
 	files, err := static.New()
 	if err != nil {
 		return err
 	}
 	handler := handlers.New(handlers.Config{
-		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box, Terminals: terminals, Files: targets.files(key),
+		Store: s, Auth: people, Engine: engine, Hub: hub, Tails: tails, Containers: targets.containers, Agents: targets.agents, Tester: targets.servers, Box: box, Terminals: terminals, Files: targets.files(key), Artifacts: kept,
 		Log: log, Version: version, Static: files, Proxies: c.proxies(), Origin: c.origin(), Started: started, ProcessTarget: c.ProcessTarget, Draining: ctx, APIRate: c.APIRate,
 	})
 	if err := announce(ctx, people, c.address(listener)); err != nil {

@@ -1,39 +1,76 @@
-// The helper API as the editor completes and explains it, in three languages.
-// import is the line that a script needs first.
+// The helper API as the editor completes and explains it, in three languages: one
+// table for all. A row has what the call does, and for each language how it is
+// shown and, where that is not the same, what is put into the script.
+
+const table = [
+  ["What the run was started with, or nothing.",
+    ["cronium.input()"], ["cronium.input()"], ["cronium_input [.path]", "$(cronium_input .name)"]],
+  ["The result of the run: anything that JSON can hold. The last call counts.",
+    ["cronium.output(data)", "cronium.output({})"], ["cronium.output(data)", "cronium.output({})"], ["cronium_output JSON", "cronium_output '{}'"]],
+  ["The event that runs: its id, name and more.",
+    ["cronium.event()", 'cronium.event()["name"]'], ["cronium.event()", "cronium.event().name"], ["cronium_event [.path]", "$(cronium_event .name)"]],
+  ["Set the condition of the run. The last call counts.",
+    ["cronium.set_condition(value)", "cronium.set_condition(True)"], ["cronium.setCondition(value)", "cronium.setCondition(true)"],
+    ["cronium_set_condition true|false", "cronium_set_condition true"]],
+  ["The value of a variable or secret; an error if it is not there and no default is given.",
+    ["cronium.get_variable(key, default)", 'cronium.get_variable("KEY")'], ["cronium.getVariable(key, { default })", 'await cronium.getVariable("KEY")'],
+    ["cronium_get_variable KEY [DEFAULT]", '"$(cronium_get_variable KEY)"']],
+  ["Set a variable.",
+    ["cronium.set_variable(key, value)", 'cronium.set_variable("KEY", value)'], ["cronium.setVariable(key, value)", 'await cronium.setVariable("KEY", value)'],
+    ["cronium_set_variable [--json] KEY VALUE", 'cronium_set_variable KEY "$value"']],
+  ["Delete a variable; false if there was none.",
+    ["cronium.delete_variable(key)", 'cronium.delete_variable("KEY")'], ["cronium.deleteVariable(key)", 'await cronium.deleteVariable("KEY")'],
+    ["cronium_delete_variable KEY"]],
+  ["Whether there is such a variable; in Bash the exit code tells.",
+    ["cronium.variable_exists(key)", 'cronium.variable_exists("KEY")'], ["cronium.variableExists(key)", 'await cronium.variableExists("KEY")'],
+    ["cronium_variable_exists KEY"]],
+  ["Add to a number, as one step. What is not there is 0.",
+    ["cronium.increment_variable(key, by)", 'cronium.increment_variable("KEY")'], ["cronium.incrementVariable(key, by)", 'await cronium.incrementVariable("KEY")'],
+    ["cronium_increment_variable KEY [BY]", "cronium_increment_variable KEY"]],
+  ["Append to a list or a text, as one step; gives its length.",
+    ["cronium.append_variable(key, value)", 'cronium.append_variable("KEY", value)'], ["cronium.appendVariable(key, value)", 'await cronium.appendVariable("KEY", value)'],
+    ["cronium_append_variable [--json] KEY VALUE", 'cronium_append_variable KEY "$value"']],
+  ["The variables whose names begin with a prefix.",
+    ["cronium.list_variables(prefix)", 'cronium.list_variables("")'], ["cronium.listVariables(prefix)", 'await cronium.listVariables("")'],
+    ["cronium_list_variables [PREFIX]", "cronium_list_variables"]],
+  ["Set a variable if it has the expected value, as one step; tells whether it was set.",
+    ["cronium.compare_and_set(key, expected, value)", 'cronium.compare_and_set("KEY", None, value)'],
+    ["cronium.compareAndSet(key, expected, value)", 'await cronium.compareAndSet("KEY", null, value)'],
+    ["cronium_compare_and_set_variable KEY EXPECTED VALUE", 'cronium_compare_and_set_variable KEY null "$value"']],
+  ["Keep a file with the run: a path, or what is read to its end, with a name.",
+    ["cronium.save_artifact(path, name)", 'cronium.save_artifact("report.csv")'], ["cronium.saveArtifact(path, name)", 'await cronium.saveArtifact("report.csv")'],
+    ["cronium_save_artifact PATH|- [NAME]", "cronium_save_artifact report.csv"]],
+  ["Have a tool of the workspace do something; gives what came of it.",
+    ["cronium.execute_tool_action(tool, action, config, credential)", 'cronium.execute_tool_action("slack", "send", {"text": ""})'],
+    ["cronium.executeToolAction(tool, action, config, { credential })", 'await cronium.executeToolAction("slack", "send", { text: "" })'],
+    ["cronium_execute_tool_action TOOL ACTION [JSON] [CREDENTIAL]", "cronium_execute_tool_action slack send '{\"text\": \"\"}'"]],
+  ["Send an e-mail.",
+    ["cronium.send_email(to, subject, body)", 'cronium.send_email("", "", "")'], ["cronium.sendEmail({ to, subject, body })", 'await cronium.sendEmail({ to: "", subject: "", body: "" })'],
+    ["cronium_send_email TO SUBJECT BODY", 'cronium_send_email "$to" "$subject" "$body"']],
+  ["Send a message to Slack.",
+    ["cronium.send_slack_message(text)", 'cronium.send_slack_message("")'], ["cronium.sendSlackMessage(text)", 'await cronium.sendSlackMessage("")'],
+    ["cronium_send_slack_message TEXT", 'cronium_send_slack_message "$text"']],
+  ["Send a message to Discord.",
+    ["cronium.send_discord_message(text)", 'cronium.send_discord_message("")'], ["cronium.sendDiscordMessage(text)", 'await cronium.sendDiscordMessage("")'],
+    ["cronium_send_discord_message TEXT", 'cronium_send_discord_message "$text"']],
+  ["The same calls for asyncio, with await.", ["cronium.AsyncCronium()"], null, null],
+  ["Something that was asked of Cronium did not work.", ["cronium.CroniumError"], ["cronium.CroniumError"], null],
+  ["Cronium refused a call; its status is as in HTTP.", ["cronium.CroniumAPIError"], ["cronium.CroniumAPIError"], null],
+  ["No answer came in the time that the caller gave.", ["cronium.CroniumTimeoutError"], ["cronium.CroniumTimeoutError"], null],
+];
+
+// of is a language: the line that a script needs first, and its column of the
+// table.
+const of = (begin, column) => ({
+  import: begin,
+  calls: table.filter((row) => row[column]).map((row) => {
+    const [sign, insert = sign] = row[column];
+    return { name: sign.match(/^[\w.]+/)[0], sign, insert, text: row[0] };
+  }),
+});
 
 export const helpers = {
-  python: {
-    import: "import cronium",
-    calls: [
-      { name: "cronium.input", sign: "cronium.input()", insert: "cronium.input()", text: "What the run was started with; None if it has no input." },
-      { name: "cronium.output", sign: "cronium.output(data)", insert: "cronium.output({})", text: "The result of the run: anything that JSON can hold. The last call counts." },
-      { name: "cronium.event", sign: "cronium.event()", insert: 'cronium.event()["name"]', text: "The event that runs: a dict with its id, name and more." },
-      { name: "cronium.set_condition", sign: "cronium.set_condition(value)", insert: "cronium.set_condition(True)", text: "Set the condition of the run to True or False. The last call counts." },
-      { name: "cronium.AsyncCronium", sign: "cronium.AsyncCronium()", insert: "cronium.AsyncCronium()", text: "The same calls for asyncio, with await." },
-      { name: "cronium.CroniumError", sign: "cronium.CroniumError", insert: "cronium.CroniumError", text: "Something that was asked of Cronium did not work." },
-      { name: "cronium.CroniumAPIError", sign: "cronium.CroniumAPIError", insert: "cronium.CroniumAPIError", text: "Cronium refused a call; status_code is as in HTTP." },
-      { name: "cronium.CroniumTimeoutError", sign: "cronium.CroniumTimeoutError", insert: "cronium.CroniumTimeoutError", text: "No answer came in the time that the caller gave." },
-    ],
-  },
-  javascript: {
-    import: 'const cronium = require("cronium");',
-    calls: [
-      { name: "cronium.input", sign: "cronium.input()", insert: "cronium.input()", text: "What the run was started with; null if it has no input." },
-      { name: "cronium.output", sign: "cronium.output(data)", insert: "cronium.output({})", text: "The result of the run: anything that JSON can hold. The last call counts." },
-      { name: "cronium.event", sign: "cronium.event()", insert: "cronium.event().name", text: "The event that runs: an object with its id, name and more." },
-      { name: "cronium.setCondition", sign: "cronium.setCondition(value)", insert: "cronium.setCondition(true)", text: "Set the condition of the run to true or false. The last call counts." },
-      { name: "cronium.CroniumError", sign: "cronium.CroniumError", insert: "cronium.CroniumError", text: "Something that was asked of Cronium did not work." },
-      { name: "cronium.CroniumAPIError", sign: "cronium.CroniumAPIError", insert: "cronium.CroniumAPIError", text: "Cronium refused a call; statusCode is as in HTTP." },
-      { name: "cronium.CroniumTimeoutError", sign: "cronium.CroniumTimeoutError", insert: "cronium.CroniumTimeoutError", text: "No answer came in the time that the caller gave." },
-    ],
-  },
-  sh: {
-    import: "source cronium.sh",
-    calls: [
-      { name: "cronium_input", sign: "cronium_input [.path]", insert: "$(cronium_input .name)", text: "What the run was started with, or a part of it." },
-      { name: "cronium_output", sign: "cronium_output JSON", insert: "cronium_output '{}'", text: "The result of the run, as JSON; - reads it from standard input. The last call counts." },
-      { name: "cronium_event", sign: "cronium_event [.path]", insert: "$(cronium_event .name)", text: "The event that runs, or a part of it." },
-      { name: "cronium_set_condition", sign: "cronium_set_condition true|false", insert: "cronium_set_condition true", text: "Set the condition of the run. The last call counts." },
-    ],
-  },
+  python: of("import cronium", 1),
+  javascript: of('const cronium = require("cronium");', 2),
+  sh: of("source cronium.sh", 3),
 };

@@ -46,7 +46,7 @@ func FieldID(name string) string {
 func FieldName(field string) string {
 	if label, known := map[string]string{
 		"limits.timeout_seconds": "Time", "limits.memory_mib": "Memory", "limits.cpus": "Processor", "limits.disk_mib": "Work directory",
-		"limits.output_mib": "Output", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
+		"limits.output_mib": "Output", "limits.artifact_mib": "Artifacts", "concurrency": "Running at once", "retry.attempts": "Attempts", "retry.initial_seconds": "Wait before the second attempt",
 		"retry.factor": "Factor of the waits", "retry.max_seconds": "Longest wait", "input_schema": "Schema", "current_password": "Current password",
 		"new_password": "New password", "email": "E-mail", "code": "First-run code", "link_code": "Code",
 		"jumps": "Jump hosts", "on.servers": "Servers", "on.parallel": "Servers at a time", "on.pause_seconds": "Pause between batches", "on.max_failures": "How many may fail",
