@@ -113,4 +113,5 @@ type ServerStatus struct {
 	Platform     string
 	ClockSkew    time.Duration // of the machine's clock against the server's
 	Address      string        // from where an installed agent dialled in
+	UpdateError  string        // why an installed agent was not updated, for a person; "" = it need not be
 }

@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -23,6 +24,7 @@ func (h *Handlers) agentPageRoutes() []Route {
 		page(http.MethodGet, "/servers/{id}/agent", h.serverAgentPage),
 		page(http.MethodPost, "/servers/{id}/agent/code", h.reinstallAgent),
 		page(http.MethodPost, "/servers/{id}/agent/revoke", h.revokeAgentByForm),
+		page(http.MethodPost, "/servers/{id}/agent/update", h.updateAgentByForm),
 	}
 }
 
@@ -156,6 +158,28 @@ func (h *Handlers) reinstallAgent(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	return h.renderServerAgent(w, r, h.joinCommands(r, code))
+}
+
+func (h *Handlers) updateAgentByForm(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	return h.afterServer(w, r, "/servers/"+id.String(), h.retryAgentUpdate(r.Context(), id))
+}
+
+// retryAgentUpdate has the process that holds a server's agent bring it the new
+// version once more.
+func (h *Handlers) retryAgentUpdate(ctx context.Context, id cronium.ID) error {
+	s, err := h.Store.Server(ctx, who(ctx).WorkspaceID, id)
+	if err != nil {
+		return err
+	}
+	if err := h.Store.RetryAgentUpdate(ctx, s.WorkspaceID, id); err != nil {
+		return err
+	}
+	h.serverChanged(ctx, "agent to be updated again", s)
+	return nil
 }
 
 func (h *Handlers) revokeAgentByForm(w http.ResponseWriter, r *http.Request) error {

@@ -19,6 +19,8 @@ func (a *api) agentOperations() {
 		summary: "Make a code useless", description: "Agents that have joined with it stay."}, a.deleteAgentCode)
 	add(a, operation{method: http.MethodGet, path: "/servers/{id}/agent-keys", permission: cronium.PermissionAdmin, id: "list-agent-keys", tag: "Servers",
 		summary: "List the keys by which a server's agent is known"}, a.listAgentKeys)
+	add(a, operation{method: http.MethodPost, path: "/servers/{id}/update-agent", permission: cronium.PermissionAdmin, id: "update-agent", tag: "Servers",
+		summary: "Try a failed update of an agent again", description: "The update of all agents has stopped at it and goes on with it. 409 where none has failed; agent_update_error of a server says why."}, a.updateAgent)
 	add(a, operation{method: http.MethodPost, path: "/servers/{id}/revoke-agent", permission: cronium.PermissionAdmin, id: "revoke-agent", tag: "Servers",
 		summary: "Revoke the keys of a server's agent", description: "It is cut off within seconds and may not come back, unless it joins anew with a code for this server. Scripts that run there go on, and their end is not known."}, a.revokeAgent)
 }

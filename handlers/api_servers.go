@@ -54,6 +54,7 @@ type apiServer struct {
 	State       cronium.ServerState `json:"state" enum:"UNKNOWN,ONLINE,OFFLINE,BLOCKED"`
 	StateSince  time.Time           `json:"state_since"`
 	Error       string              `json:"error,omitempty" doc:"Why it is OFFLINE or BLOCKED"`
+	UpdateError string              `json:"agent_update_error,omitempty" doc:"Why its installed agent was not updated"`
 	SeenAt      *time.Time          `json:"seen_at,omitempty"`
 	Running     int                 `json:"running" doc:"Executions that are open on it"`
 	Health      *apiHealth          `json:"health,omitempty" doc:"As it was seen last; absent before the first connection"`
@@ -98,7 +99,7 @@ func apiServerOf(r *store.ServerRow) apiServer {
 		ID: r.ID, Name: r.Name, Kind: r.Kind, Description: r.Description, Environment: r.Environment, Tags: r.Tags,
 		Address: r.Server.Address, User: r.Login, Jumps: r.Jumps, SignsIn: r.CredentialID != nil,
 		HostKey: hostKeyOf(r.HostKey, r.HostKeyBy, r.HostKeyAt), OfferedKey: hostKeyOf(r.OfferedKey, "", r.OfferedAt),
-		State: r.Status.State, StateSince: r.Status.Since, Error: r.Status.Error, SeenAt: r.Status.SeenAt, Running: r.Running,
+		State: r.Status.State, StateSince: r.Status.Since, Error: r.Status.Error, UpdateError: r.Status.UpdateError, SeenAt: r.Status.SeenAt, Running: r.Running,
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt, ArchivedAt: r.ArchivedAt,
 	}
 	if r.Kind == cronium.ServerSSH {
@@ -199,6 +200,17 @@ func (a *api) oneServer(ctx context.Context, id cronium.ID, location string) (*s
 		return nil, err
 	}
 	return &serverOutput{location, etag(row.Version), apiServerOf(row)}, nil
+}
+
+func (a *api) updateAgent(ctx context.Context, in *ServerID) (*serverOutput, error) {
+	id, err := apiID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.retryAgentUpdate(ctx, id); err != nil {
+		return nil, err
+	}
+	return a.oneServer(ctx, id, "")
 }
 
 func (a *api) deleteServerOperation(ctx context.Context, in *ServerID) (*struct{}, error) {

@@ -65,14 +65,11 @@ func (h *Handlers) homePage(w http.ResponseWriter, r *http.Request) error {
 
 // troubledServers are those that need attention too.
 func (h *Handlers) troubledServers(ctx context.Context, workspace cronium.ID, page *views.Home) error {
-	states, err := h.Store.ServerStates(ctx, workspace)
-	if err != nil {
+	var err error
+	if page.Troubled, err = h.Store.TroubledServers(ctx, workspace); err != nil || page.Troubled == 0 {
 		return err
 	}
-	if page.Troubled = states[cronium.ServerOffline] + states[cronium.ServerBlocked]; page.Troubled == 0 {
-		return nil
-	}
-	rows, err := h.Store.Servers(ctx, workspace, store.ServerFilter{State: []cronium.ServerState{cronium.ServerOffline, cronium.ServerBlocked}, Limit: homeServers})
+	rows, err := h.Store.Servers(ctx, workspace, store.ServerFilter{Troubled: true, Limit: homeServers})
 	for i := range rows {
 		page.Servers = append(page.Servers, serverRowOf(&rows[i]))
 	}

@@ -385,3 +385,34 @@ func TestManyHostKeysAreAcceptedTogether(t *testing.T) {
 	}
 	b.post("/servers/keys", url.Values{"key": {three.String() + " " + text(key)}}).want(t, http.StatusSeeOther)
 }
+
+func TestAFailedUpdateOfAnAgentIsShownAndTriedAgain(t *testing.T) {
+	t.Parallel()
+	s := withSSH(t)
+	b := s.signedIn(t, "mira@example.com")
+	s.running(t).end(t) // so that Home is more than a welcome
+	id := cronium.NewID()
+	s.exec(t, `INSERT INTO servers (id, workspace_id, name, kind) VALUES ($1, $2, 'web-1', 'agent')`, id, s.home)
+	s.exec(t, `INSERT INTO server_states (server_id, workspace_id, state) VALUES ($1, $2, 'ONLINE')`, id, s.home)
+	path := "/servers/" + id.String()
+	if page := b.get("/"); strings.Contains(page.text, "web-1") {
+		t.Error("Home names a server that is well")
+	}
+	b.call("POST", path+"/update-agent", nil).want(t, http.StatusConflict, "No update of this agent has failed")
+	if err := s.store.NoteAgentUpdate(t.Context(), id, "Its disk is full."); err != nil {
+		t.Fatal(err)
+	}
+	b.get("/").want(t, http.StatusOK, "web-1", "has an agent that was not updated: Its disk is full.")
+	b.get("/servers").want(t, http.StatusOK, "not updated", "Its disk is full.")
+	b.get(path).want(t, http.StatusOK, "Its disk is full.", "Try again")
+	b.call("GET", path, nil).want(t, http.StatusOK, `"agent_update_error":"Its disk is full."`)
+	viewer := s.add(t, s.home, "viewer@example.com", cronium.RoleViewer)
+	if page := s.signedIn(t, viewer.Email).get(path); strings.Contains(page.text, "Try again") {
+		t.Error("a viewer is offered to try again")
+	}
+	b.post(path+"/agent/update", nil).want(t, http.StatusSeeOther)
+	if page := b.get(path); strings.Contains(page.text, "disk is full") {
+		t.Error("the failure is still shown")
+	}
+	b.post(path+"/agent/update", nil).want(t, http.StatusConflict, "No update of this agent has failed")
+}

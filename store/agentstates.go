@@ -80,6 +80,28 @@ func (s *Store) NoteAgentUpdate(ctx context.Context, server cronium.ID, fault st
 	return mapError(err, "note the update of an agent")
 }
 
+// AgentUpdateFault is AgentUpdate for workers, of whatever workspace.
+func (s *Store) AgentUpdateFault(ctx context.Context, server cronium.ID) (fault string, err error) {
+	err = s.worker.QueryRow(ctx, `SELECT update_error FROM server_states WHERE server_id = $1`, server).Scan(&fault)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	return fault, mapError(err, "read the update of an agent")
+}
+
+// RetryAgentUpdate has the update of an agent tried again that failed. It fails
+// with CodeConflict where none did.
+func (s *Store) RetryAgentUpdate(ctx context.Context, workspace, server cronium.ID) error {
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE server_states SET update_error = '' WHERE workspace_id = $1 AND server_id = $2 AND update_error <> ''`, workspace, server)
+		if err == nil && tag.RowsAffected() == 0 {
+			return cronium.Errorf(cronium.CodeConflict, "No update of this agent has failed, so none is tried again.")
+		}
+		return err
+	})
+	return asIs(err, "try an update again")
+}
+
 // AgentUpdate is why the agent of a server was not updated, "" if it was or need
 // not be.
 func (s *Store) AgentUpdate(ctx context.Context, workspace, server cronium.ID) (fault string, err error) {

@@ -37,18 +37,19 @@ type ServerFilter struct {
 	Kind     cronium.ServerKind
 	Archived bool // those alone
 	Offered  bool // those alone that show a host key which nobody has confirmed
+	Troubled bool // those alone that are OFFLINE or BLOCKED, or whose agent was not updated
 	Samples  bool // with their day
 	After    *ServerCursor
 	Limit    int // 1 to 200; 0 = 50
 }
 
 const statusColumns = `st.state st.since st.error st.holder st.seen_at st.latency_us st.load1 st.cpus st.memory_total st.memory_used st.disk_total st.disk_used
-	st.uptime_s st.agent_version st.os st.arch st.platform st.clock_skew_ms st.address`
+	st.uptime_s st.agent_version st.os st.arch st.platform st.clock_skew_ms st.address st.update_error`
 
 // scanStatus gives the destinations of statusColumns.
 func scanStatus(s *cronium.ServerStatus) []any {
 	return []any{&s.State, &s.Since, &s.Error, &s.Holder, &s.SeenAt, microseconds{&s.Latency}, &s.Load1, &s.CPUs, &s.MemoryTotal, &s.MemoryUsed,
-		&s.DiskTotal, &s.DiskUsed, unit{&s.Uptime, time.Second}, &s.AgentVersion, &s.OS, &s.Arch, &s.Platform, unit{&s.ClockSkew, time.Millisecond}, &s.Address}
+		&s.DiskTotal, &s.DiskUsed, unit{&s.Uptime, time.Second}, &s.AgentVersion, &s.OS, &s.Arch, &s.Platform, unit{&s.ClockSkew, time.Millisecond}, &s.Address, &s.UpdateError}
 }
 
 // unit scans a bigint of some unit into a duration.
@@ -90,6 +91,9 @@ func (f ServerFilter) where(workspace cronium.ID) (string, []any) {
 	}
 	if f.Kind != "" {
 		add("s.kind = $%d", f.Kind)
+	}
+	if f.Troubled {
+		conditions = append(conditions, "(st.state IN ('OFFLINE', 'BLOCKED') OR st.update_error <> '')")
 	}
 	if f.Offered {
 		conditions = append(conditions, "s.offered_key IS NOT NULL")
@@ -163,6 +167,15 @@ func (s *Store) ServerStates(ctx context.Context, workspace cronium.ID) (map[cro
 		return err
 	})
 	return states, mapError(err, "count servers")
+}
+
+// TroubledServers counts those of ServerFilter.Troubled, without archived ones.
+func (s *Store) TroubledServers(ctx context.Context, workspace cronium.ID) (count int, err error) {
+	where, args := ServerFilter{Troubled: true}.where(workspace)
+	err = s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*)::int FROM servers s JOIN server_states st ON st.server_id = s.id WHERE `+where, args...).Scan(&count)
+	})
+	return count, mapError(err, "count servers that need attention")
 }
 
 // ServersWithoutKey counts the servers over SSH that have no pinned host key and

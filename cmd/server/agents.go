@@ -18,7 +18,7 @@ func (c *serveCommand) installedAgents(s *store.Store, hub *live.Hub, key ed2551
 		return nil, err
 	}
 	return installed.New(installed.Config{
-		Registry: s, Tries: s, Process: process, Key: key, Log: log, Version: version,
+		Registry: s, Updates: s, Tries: s, Process: process, Key: key, Log: log, Version: version,
 		Binaries: binaries,
 		Changed:  func(workspace cronium.ID) { hub.Publish(live.ServersTopic(workspace)) },
 	})

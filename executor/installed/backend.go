@@ -30,10 +30,16 @@ type Registry interface {
 	AgentsHeld(ctx context.Context, process cronium.ID, servers []cronium.ID) error
 	AgentGone(ctx context.Context, process, server cronium.ID) error
 	OfflineAgents(ctx context.Context) ([]cronium.ID, error)
-	// NoteAgentUpdate notes why an agent was not updated.
-	NoteAgentUpdate(ctx context.Context, server cronium.ID, fault string) error
 	// OpenExecutions tells which of the executions are not final.
 	OpenExecutions(ctx context.Context, ids []cronium.ID) ([]cronium.ID, error)
+}
+
+// Updates is where failed updates of agents are noted: *store.Store.
+type Updates interface {
+	// NoteAgentUpdate notes why an agent was not updated.
+	NoteAgentUpdate(ctx context.Context, server cronium.ID, fault string) error
+	// AgentUpdateFault is what was noted, "" once it is to be tried again.
+	AgentUpdateFault(ctx context.Context, server cronium.ID) (string, error)
 }
 
 // Tries bounds how often one address may try codes: *store.Store.
@@ -45,6 +51,7 @@ type Tries interface {
 // Config is what a Backend needs to know.
 type Config struct {
 	Registry Registry
+	Updates  Updates
 	Tries    Tries
 	Process  cronium.ID         // this server process
 	Key      ed25519.PrivateKey // of the instance

@@ -87,7 +87,7 @@ func (h *hub) process(t testing.TB, listen string) *process {
 	p := &process{id: cronium.NewID(), wake: make(chan struct{}, 1)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	var err error
-	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Tries: h.store, Process: p.id, Key: h.key, Log: log,
+	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Updates: h.store, Tries: h.store, Process: p.id, Key: h.key, Log: log,
 		Version: h.version, Binaries: map[string]string{runtime.GOARCH: h.binary}, UpdateSettle: h.settle, UpdateReport: h.report})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"time"
 
@@ -67,13 +68,13 @@ type attempt struct {
 }
 
 // rollout brings the agents of this process to its own version: a tenth of them
-// first, the others when those have been well for a while. It stops for good at
-// the first that fails. One goroutine uses it.
+// first, the others when those have been well for a while. It stops at the first
+// that fails, until somebody wants that one tried again. One goroutine uses it.
 type rollout struct {
 	attempts map[cronium.ID]*attempt
 	results  chan result
-	opened   bool // the first have been well for long enough
-	halted   bool
+	opened   bool        // the first have been well for long enough
+	halted   *cronium.ID // the one that failed
 }
 
 // result is what came of bringing a program.
@@ -87,8 +88,9 @@ const atOnce = 20
 
 // rollOut takes the next step.
 func (b *Backend) rollOut(ctx context.Context, r *rollout, now time.Time) {
+	b.tryAgain(ctx, r)
 	outdated := b.judge(ctx, r, now)
-	if r.halted || len(outdated) == 0 {
+	if r.halted != nil || len(outdated) == 0 {
 		return
 	}
 	running, well := 0, now
@@ -150,10 +152,28 @@ func (b *Backend) judge(ctx context.Context, r *rollout, now time.Time) (outdate
 
 // fault notes a failed attempt, which ends the roll-out.
 func (b *Backend) fault(ctx context.Context, r *rollout, server cronium.ID, a *attempt, now time.Time, text string) {
-	a.ended, a.fault, r.halted = now, text, true
-	b.config.Log.ErrorContext(ctx, "an agent was not updated, so no other is until this server is started again", "server", server, "reason", text)
-	if err := b.config.Registry.NoteAgentUpdate(ctx, server, text); err != nil {
+	a.ended, a.fault, r.halted = now, text, &server
+	b.config.Log.ErrorContext(ctx, "an agent was not updated, so no other is until that one is tried again", "server", server, "reason", text)
+	if err := b.config.Updates.NoteAgentUpdate(ctx, server, text); err != nil {
 		b.config.Log.WarnContext(ctx, "the failed update is not noted", "error", err)
+	}
+}
+
+// tryAgain goes on with a roll-out that a failure has stopped, once what was noted
+// of it has been taken back, or the agent has come with its new version after all.
+func (b *Backend) tryAgain(ctx context.Context, r *rollout) {
+	if r.halted == nil {
+		return
+	}
+	fault, err := b.config.Updates.AgentUpdateFault(ctx, *r.halted)
+	if err != nil {
+		b.config.Log.WarnContext(ctx, "it is not known whether an update is to be tried again", "error", err)
+		return
+	}
+	if fault == "" {
+		b.config.Log.InfoContext(ctx, "agents are updated again", "server", *r.halted)
+		maps.DeleteFunc(r.attempts, func(_ cronium.ID, a *attempt) bool { return a.fault != "" })
+		r.halted = nil
 	}
 }
 

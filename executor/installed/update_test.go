@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -252,5 +254,54 @@ func TestUpdateThatTheServerHasNotSignedIsRefused(t *testing.T) {
 	}
 	if left, _ := filepath.Glob(m.program + ".update-*"); len(left) > 0 {
 		t.Errorf("there is left %v", left)
+	}
+}
+
+func TestAFailedUpdateIsTriedAgainWhenSomebodyWantsIt(t *testing.T) {
+	t.Parallel()
+	h := newHub(t)
+	good, err := os.ReadFile(release(t, "v1.1.0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.version, h.binary, h.settle = "v1.1.0", filepath.Join(t.TempDir(), "agent"), time.Millisecond
+	write := func(content []byte) {
+		t.Helper()
+		if err := os.WriteFile(h.binary, content, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(good)
+	p := h.process(t, "")
+	if _, err := p.Binary(runtime.GOARCH); err != nil {
+		t.Fatal(err)
+	}
+	write(append([]byte("#"), good[1:]...)) // not what the server has signed
+	m := h.installRelease(t, p, "v1.0.0")
+	fault := func() string {
+		t.Helper()
+		text, err := h.store.AgentUpdate(t.Context(), h.workspace, m.server)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	if err := h.store.RetryAgentUpdate(t.Context(), h.workspace, m.server); cronium.CodeOf(err) != cronium.CodeConflict {
+		t.Errorf("what has not failed is tried again: %v", err)
+	}
+	eventually(t, "the failure is noted", func() bool { p.kick(); return strings.Contains(fault(), "could not be brought") })
+	write(good)
+	for range 50 { // each a step that could try it
+		p.kick()
+		if got := version(t, p, m.server); got != "v1.0.0" || fault() == "" {
+			t.Fatalf("it was tried again unasked: %s", got)
+		}
+	}
+	if err := h.store.RetryAgentUpdate(t.Context(), h.workspace, m.server); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the new agent has come", func() bool { p.kick(); return version(t, p, m.server) == "v1.1.0" })
+	if text := fault(); text != "" {
+		t.Error(text)
 	}
 }

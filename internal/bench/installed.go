@@ -142,8 +142,8 @@ func (s *site) online(ctx context.Context, count int) error {
 const crowdSize = 1000
 
 // crowd joins simulated agents, which connect once begin is called. Each is the
-// dialling of a real agent with a service that runs nothing.
-func (s *site) crowd(ctx context.Context, m *machine) (begin func() (stop func()), err error) {
+// dialling of a real agent with a service that runs nothing; see dialIn for every.
+func (s *site) crowd(ctx context.Context, m *machine, every time.Duration) (begin func() (stop func()), err error) {
 	text, err := s.code(ctx, crowdSize)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (s *site) crowd(ctx context.Context, m *machine) (begin func() (stop func()
 	return func() func() {
 		var stops []func()
 		for _, identity := range identities {
-			stops = append(stops, dialIn(identity, m.log))
+			stops = append(stops, dialIn(identity, every, m.log))
 		}
 		return func() {
 			for _, stop := range stops {
@@ -184,7 +184,7 @@ func agentsReconnect(ctx context.Context, m *machine) (float64, error) {
 		return 0, err
 	}
 	defer s.close()
-	begin, err := s.crowd(ctx, m)
+	begin, err := s.crowd(ctx, m, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -227,7 +227,7 @@ func agentMemory(ctx context.Context, m *machine) (float64, error) {
 		return 0, err
 	}
 	defer s.close()
-	begin, err := s.crowd(ctx, m)
+	begin, err := s.crowd(ctx, m, 0)
 	if err != nil {
 		return 0, err
 	}
