@@ -39,25 +39,37 @@ func (s *Store) AgentConnected(ctx context.Context, process, server cronium.ID, 
 	return mapError(err, "note the connection of an agent")
 }
 
-// AgentsHeld notes that the process still holds the connections of the agents.
-// An agent that another process holds now stays that one's.
+// AgentsHeld notes that the process holds the connections of these agents and of
+// no others. An agent that another process holds now stays that one's. Nothing is
+// written of those of whom that is known: the lease of the process tells that it
+// still holds them.
 func (s *Store) AgentsHeld(ctx context.Context, process cronium.ID, servers []cronium.ID) error {
-	_, err := s.worker.Exec(ctx, `
-		UPDATE server_states SET seen_at = now(), holder = $1, state = 'ONLINE', error = '',
-			since = CASE WHEN state = 'ONLINE' THEN since ELSE now() END
-		WHERE server_id = ANY($2) AND (holder IS NULL OR holder = $1)`, process, servers)
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `
+			UPDATE server_states SET seen_at = now(), holder = $1, state = 'ONLINE', error = '',
+				since = CASE WHEN state = 'ONLINE' THEN since ELSE now() END
+			WHERE server_id = ANY($2) AND (holder IS NULL OR holder = $1 AND (state <> 'ONLINE' OR error <> ''))`, process, servers); err != nil {
+			return err
+		}
+		// What has connected in this moment is not among them yet.
+		_, err := tx.Exec(ctx, `
+			UPDATE server_states st SET holder = NULL, seen_at = now() FROM servers s
+			WHERE st.holder = $1 AND st.server_id <> ALL($2) AND s.id = st.server_id AND s.kind = 'agent' AND st.seen_at < now() - $3::interval`,
+			process, servers, AgentGrace/2)
+		return err
+	})
 	return mapError(err, "note the connections of agents")
 }
 
 // AgentGone notes that the process holds the agent's connection no more. The
 // server is OFFLINE only when no process has it for AgentGrace.
 func (s *Store) AgentGone(ctx context.Context, process, server cronium.ID) error {
-	_, err := s.worker.Exec(ctx, `UPDATE server_states SET holder = NULL WHERE server_id = $1 AND holder = $2`, server, process)
+	_, err := s.worker.Exec(ctx, `UPDATE server_states SET holder = NULL, seen_at = now() WHERE server_id = $1 AND holder = $2`, server, process)
 	return mapError(err, "note the end of an agent's connection")
 }
 
 // OfflineAgents marks the servers whose agents nobody has heard of for
-// AgentGrace, and gives the workspaces that have such.
+// AgentGrace, and no process that was alive since then holds, and gives the workspaces that have such.
 func (s *Store) OfflineAgents(ctx context.Context) ([]cronium.ID, error) {
 	rows, err := s.worker.Query(ctx, `
 		WITH lost AS (
@@ -65,6 +77,7 @@ func (s *Store) OfflineAgents(ctx context.Context) ([]cronium.ID, error) {
 				error = 'Its agent is not connected. Is the machine on, and can it reach this server?'
 			FROM servers s WHERE s.id = st.server_id AND s.kind = 'agent' AND st.state = 'ONLINE'
 			  AND st.seen_at < now() - $1::interval
+			  AND NOT EXISTS (SELECT FROM processes p WHERE p.id = st.holder AND p.lease_until > now() - $1::interval)
 			RETURNING st.workspace_id)
 		SELECT DISTINCT workspace_id FROM lost`, AgentGrace)
 	if err != nil {

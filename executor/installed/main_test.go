@@ -86,7 +86,10 @@ func (h *hub) process(t testing.TB, listen string) *process {
 	t.Helper()
 	p := &process{id: cronium.NewID(), wake: make(chan struct{}, 1)}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	var err error
+	err := h.store.RenewLease(t.Context(), store.Process{ID: p.id, Hostname: "h", PID: 1, Version: h.version})
+	if err != nil {
+		t.Fatal(err)
+	}
 	p.Backend, err = installed.New(installed.Config{Registry: h.registry, Updates: h.store, Tries: h.store, Process: p.id, Key: h.key, Log: log,
 		Version: h.version, Binaries: map[string]string{runtime.GOARCH: h.binary}, UpdateSettle: h.settle, UpdateReport: h.report})
 	if err != nil {

@@ -56,10 +56,11 @@ func (b *Backend) Run(ctx context.Context, wake <-chan struct{}) {
 // keepHeld tells the database whom this process holds, and which servers nobody
 // has.
 func (b *Backend) keepHeld(ctx context.Context, settled bool) error {
-	var err error
-	if held := b.Held(); len(held) > 0 {
-		err = b.config.Registry.AgentsHeld(ctx, b.config.Process, held)
+	held := b.Held()
+	if held == nil {
+		held = []cronium.ID{}
 	}
+	err := b.config.Registry.AgentsHeld(ctx, b.config.Process, held)
 	if !settled {
 		return err
 	}
