@@ -171,6 +171,30 @@ func (h *Handlers) deleteServerByForm(w http.ResponseWriter, r *http.Request) er
 	return h.afterServer(w, r, "/servers?done=deleted", h.deleteServer(r.Context(), id))
 }
 
+// removeAgents takes what Cronium put on a server off it: of its login, and of
+// each user that scripts ran as there, while sudo still allows that. What cannot
+// be removed stays, and the log says so.
+func (h *Handlers) removeAgents(ctx context.Context, s *cronium.Server) error {
+	users, err := h.Store.UsersOnServer(ctx, s.WorkspaceID, s.ID)
+	if err != nil {
+		return err
+	}
+	remove, cancel := context.WithTimeout(ctx, removeLimit)
+	defer cancel()
+	for _, user := range append([]string{""}, users...) {
+		if user == s.Login {
+			continue
+		}
+		if err := h.Tester.Remove(remove, s.ID, user); err != nil {
+			h.Log.InfoContext(ctx, "the agent stays on a server that is deleted", "server", s.ID, "name", s.Name, "user", user, "error", err)
+			if user == "" && cronium.CodeOf(err) != cronium.CodeConflict {
+				return nil // nothing is reached there
+			}
+		}
+	}
+	return nil
+}
+
 // deleteServer takes the agent off a server, as far as it is reached, and forgets
 // it.
 func (h *Handlers) deleteServer(ctx context.Context, id cronium.ID) error {
@@ -183,10 +207,8 @@ func (h *Handlers) deleteServer(ctx context.Context, id cronium.ID) error {
 		return err
 	}
 	if h.Tester != nil && s.Kind == cronium.ServerSSH && s.ArchivedAt == nil && len(s.HostKey) > 0 {
-		remove, cancel := context.WithTimeout(ctx, removeLimit)
-		defer cancel()
-		if err := h.Tester.Remove(remove, id, ""); err != nil {
-			h.Log.InfoContext(ctx, "the agent stays on a server that is deleted", "server", id, "name", s.Name, "error", err)
+		if err := h.removeAgents(ctx, s); err != nil {
+			return err
 		}
 	}
 	if err := h.Store.DeleteServer(ctx, p.WorkspaceID, id); err != nil {

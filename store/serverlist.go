@@ -254,6 +254,29 @@ func (s *Store) EventsOnServer(ctx context.Context, workspace, id cronium.ID, ma
 	return events, mapError(err, "list the events of a server")
 }
 
+// mostUsersOnServer bounds UsersOnServer.
+const mostUsersOnServer = 20
+
+// UsersOnServer are the users other than its login that scripts ran as on a
+// server, as far as its jobs are kept; the first twenty by name.
+func (s *Store) UsersOnServer(ctx context.Context, workspace, id cronium.ID) ([]string, error) {
+	var users []string
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			WITH ran AS (
+				SELECT DISTINCT j.event_id, j.version FROM job_targets t JOIN jobs j ON j.id = t.job_id
+				WHERE t.workspace_id = $1 AND t.server_id = $2 AND t.execution_id IS NOT NULL)
+			SELECT DISTINCT v.fleet->>'run_as' AS name FROM ran JOIN event_versions v ON v.event_id = ran.event_id AND v.number = ran.version
+			WHERE v.workspace_id = $1 AND v.fleet->>'run_as' <> '' ORDER BY name LIMIT $3`, workspace, id, mostUsersOnServer)
+		if err != nil {
+			return err
+		}
+		users, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	})
+	return users, mapError(err, "list the users of a server")
+}
+
 // JobOnServer is a job that had a server as a target.
 type JobOnServer struct {
 	Job       cronium.Job // without input and output

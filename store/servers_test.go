@@ -314,67 +314,22 @@ func TestOfTwoChangesOfAServerTheSecondIsToldWhatTheFirstChanged(t *testing.T) {
 	}
 }
 
-func TestAnAgentIsOfflineOnceNobodyHasItAndItsProcessIsDead(t *testing.T) {
+func TestUsersOfAServerAreThoseThatScriptsRanAsThere(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	servers := f.servers(t, 2)
-	f.exec(t, `UPDATE servers SET kind = 'agent'`)
-	state := func(id cronium.ID) (state cronium.ServerState, held bool) {
-		t.Helper()
-		if err := f.worker.QueryRow(f.ctx, `SELECT state, holder IS NOT NULL FROM server_states WHERE server_id = $1`, id).Scan(&state, &held); err != nil {
-			t.Fatal(err)
-		}
-		return state, held
+	for i, as := range []string{"deploy", "", "app", "deploy", "never"} {
+		e := f.create(t, fmt.Sprint("e", i))
+		f.exec(t, `UPDATE event_versions SET target = 'servers', fleet = json_build_object('run_as', $2::text) WHERE event_id = $1`, e.ID, as)
+		job, execution := cronium.NewID(), cronium.NewID()
+		f.exec(t, `INSERT INTO jobs (id, workspace_id, event_id, version, priority, trigger, status, triggered_by) VALUES ($1, $2, $3, 1, 'NORMAL', 'MANUAL', 'RUNNING', '{}')`, job, f.workspace, e.ID)
+		f.exec(t, `INSERT INTO job_targets (job_id, server_id, workspace_id, position, kind, name, status, execution_id) VALUES ($1, $2, $3, 0, 'ssh', 's', 'RUNNING', CASE WHEN $5 THEN NULL ELSE $4::uuid END)`,
+			job, servers[0], f.workspace, execution, as == "never")
 	}
-	later := func() {
-		t.Helper()
-		f.exec(t, `UPDATE server_states SET seen_at = seen_at - $1::interval`, AgentGrace+time.Second)
-		if _, err := f.OfflineAgents(f.ctx); err != nil {
-			t.Fatal(err)
-		}
+	if users, err := f.UsersOnServer(f.ctx, f.workspace, servers[0]); err != nil || fmt.Sprint(users) != "[app deploy]" {
+		t.Errorf("%v, %v", users, err)
 	}
-	held := func(ids ...cronium.ID) {
-		t.Helper()
-		if err := f.AgentsHeld(f.ctx, f.process, append([]cronium.ID{}, ids...)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	held(servers...)
-	held(servers[0]) // the other has connected a moment ago
-	if s, is := state(servers[1]); s != cronium.ServerOnline || !is {
-		t.Errorf("just connected: %s, %v", s, is)
-	}
-	var before string
-	row := `SELECT string_agg(xmin::text, ' ' ORDER BY server_id) FROM server_states`
-	if err := f.worker.QueryRow(f.ctx, row).Scan(&before); err != nil {
-		t.Fatal(err)
-	}
-	held(servers...)
-	var after string
-	if err := f.worker.QueryRow(f.ctx, row).Scan(&after); err != nil || after != before {
-		t.Errorf("what is known was written again: %s, then %s, %v", before, after, err)
-	}
-	later()
-	held(servers[0])
-	if s, _ := state(servers[0]); s != cronium.ServerOnline {
-		t.Errorf("held by a living process: %s", s)
-	}
-	if s, is := state(servers[1]); s != cronium.ServerOnline || is {
-		t.Errorf("not held any more, a moment ago: %s, %v", s, is)
-	}
-	if err := f.EndLease(f.ctx, f.process); err != nil {
-		t.Fatal(err)
-	}
-	later()
-	if s, _ := state(servers[1]); s != cronium.ServerOffline {
-		t.Errorf("held by nobody: %s", s)
-	}
-	if s, _ := state(servers[0]); s != cronium.ServerOnline {
-		t.Errorf("its process died a moment ago: %s", s)
-	}
-	f.exec(t, `UPDATE processes SET lease_until = lease_until - $1::interval`, AgentGrace)
-	later()
-	if s, _ := state(servers[0]); s != cronium.ServerOffline {
-		t.Errorf("its process is dead: %s", s)
+	if users, err := f.UsersOnServer(f.ctx, f.workspace, servers[1]); err != nil || len(users) != 0 {
+		t.Errorf("%v, %v", users, err)
 	}
 }

@@ -148,3 +148,23 @@ func TestTestTellsEachStep(t *testing.T) {
 		t.Errorf("the steps are %s", got)
 	}
 }
+
+func TestWhatAnotherUserHasIsRemoved(t *testing.T) {
+	t.Parallel()
+	h, b := testenv.SSH(t, testenv.SSHOptions{}), newBench(t)
+	server := b.servers.add(to(h, "bash"))
+	runs(t, b.as(server, "app"), "dash")
+	left := func() string { return h.Exec(t, "find / -xdev -user app -path *cronium* 2>/dev/null || true") }
+	if left() == "" {
+		t.Fatal("the user has nothing of Cronium, so the test looks in the wrong place")
+	}
+	if err := b.Remove(conformance.Context(t), server, "app"); err != nil {
+		t.Fatal(err)
+	}
+	if files := left(); files != "" {
+		t.Errorf("left over: %s", files)
+	}
+	if err := b.Remove(conformance.Context(t), server, "nobody-here"); err == nil {
+		t.Error("what a user has who does not exist was removed")
+	}
+}
