@@ -86,6 +86,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.queueOperations()
 	a.webhookOperations()
 	a.outboundOperations()
+	a.variableOperations()
 	a.executionOperations()
 	a.artifactOperations()
 	a.mergedOperations()

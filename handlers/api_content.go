@@ -87,7 +87,7 @@ func (a *api) relaxContent() {
 
 // contentFields are the names of a content's parts, which the API has under
 // content.
-var contentFields = []string{"files", "entry", "environment", "input", "input_schema", "target", "on", "image", "network", "limits", "priority", "concurrency", "group", "rate", "retry"}
+var contentFields = []string{"files", "entry", "environment", "stage", "input", "input_schema", "target", "on", "image", "network", "limits", "priority", "concurrency", "group", "rate", "retry"}
 
 // underContent names the wrong fields of a content as the API has them.
 func underContent(err error) error {

@@ -79,6 +79,9 @@ func (h *Handlers) editor(r *http.Request, tab string) (views.Event, error) {
 	page.DependencyNote = slices.ContainsFunc(version.Content.Files, func(f cronium.File) bool {
 		return f.Name == "requirements.txt" || f.Name == "package.json"
 	})
+	if err := h.usableVariables(r, &page); err != nil {
+		return page, err
+	}
 	if h.Containers != nil {
 		page.RuntimeImage = h.Containers.Status(r.Context()).Image
 	}

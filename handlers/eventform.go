@@ -25,7 +25,7 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 		Timeout: v.Get("limits.timeout_seconds"), Memory: v.Get("limits.memory_mib"), CPUs: v.Get("limits.cpus"),
 		Processes: v.Get("limits.processes"), Disk: v.Get("limits.disk_mib"), Output: v.Get("limits.output_mib"),
 		Artifact: v.Get("limits.artifact_mib"),
-		Priority: cronium.Priority(v.Get("priority")), Concurrency: v.Get("concurrency"),
+		Priority: cronium.Priority(v.Get("priority")), Stage: strings.TrimSpace(v.Get("stage")), Concurrency: v.Get("concurrency"),
 		GroupKey: strings.TrimSpace(v.Get("group.key")), GroupLimit: v.Get("group.limit"), RateCount: v.Get("rate.count"), RatePeriod: v.Get("rate.seconds"),
 		Attempts: v.Get("retry.attempts"), Initial: v.Get("retry.initial_seconds"), Factor: v.Get("retry.factor"),
 		MaxWait: v.Get("retry.max_seconds"), ExitCodes: v.Get("retry.exit_codes"), OnTimeout: v.Get("retry.on_timeout") == "true",
@@ -37,7 +37,7 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 	read := formReader{problems: &problems}
 	content = cronium.Content{
 		Files: form.Files, Environment: form.Environment, Target: form.Target, Image: form.Image, Network: form.Network,
-		Input: rawJSON(form.Input), InputSchema: rawJSON(form.InputSchema), Priority: form.Priority,
+		Input: rawJSON(form.Input), InputSchema: rawJSON(form.InputSchema), Priority: form.Priority, Stage: form.Stage,
 		Limits: cronium.Limits{
 			TimeoutSeconds: int(read.span("limits.timeout_seconds", form.Timeout)),
 			MemoryMiB:      read.whole("limits.memory_mib", form.Memory),

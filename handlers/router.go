@@ -193,6 +193,7 @@ func (h *Handlers) table() []Route {
 		h.webhookRoutes(),
 		h.outboundRoutes(),
 		h.serversRoutes(),
+		h.variableRoutes(),
 		h.agentRoutes(),
 		h.agentPageRoutes(),
 		h.terminalRoutes(),

@@ -334,7 +334,7 @@ func kindOf(t *testing.T, pattern string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(pattern, "/{id}")
 	kind := before[strings.LastIndexByte(before, '/')+1:]
-	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals", "webhooks", "deliveries"}, kind) {
+	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals", "variables", "webhooks", "deliveries"}, kind) {
 		t.Fatalf("the walk does not know what the id in %s is: teach plant to make one", pattern)
 	}
 	return kind
@@ -393,7 +393,7 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	write(`INSERT INTO agent_codes (id, workspace_id, hash, name, created_by, expires_at) VALUES ($1, $2, $3, $4, $4, now() + interval '1 hour')`, code, workspace, []byte(code.String()), name)
 	write(`INSERT INTO terminals (id, workspace_id, server_id, target, user_id, user_name, ended_at) VALUES ($1, $2, $3, $4, $5, $4, now())`, terminal, workspace, server, name, owner)
 	return map[string]string{
-		"servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "terminals": terminal.String(),
+		"variables": variable.String(), "servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "terminals": terminal.String(),
 		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
 		"people": member.ID.String(), "sessions": session.ID.String(),
 		"webhooks": webhook.ID.String(), "deliveries": delivery.String(),

@@ -36,6 +36,19 @@ func (s *Store) Variable(ctx context.Context, workspace, id cronium.ID) (*croniu
 	return &v, nil
 }
 
+// VariableNamed reads the variable of a key and an environment, "" for that of all.
+func (s *Store) VariableNamed(ctx context.Context, workspace cronium.ID, key, environment string) (*cronium.WorkspaceVariable, error) {
+	var v cronium.WorkspaceVariable
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT `+variableColumns+` FROM variables v WHERE v.workspace_id = $1 AND v.key = $2 AND v.environment = $3`,
+			workspace, key, environment).Scan(scanVariable(&v)...)
+	})
+	if err != nil {
+		return nil, mapError(err, "read a variable")
+	}
+	return &v, nil
+}
+
 // CreateVariable stores a new variable, whose id and value or sealed value are
 // set, and who may use it. It fails with CodeConflict where there is one of the
 // key and the environment.

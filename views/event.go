@@ -35,6 +35,7 @@ type Event struct {
 	RuntimeImage   string
 	Servers        []ServerChoice // those that may be chosen
 	Matches        Matches        // of the form's selector
+	Variables      []VariableRow  // that it may use, the first of them
 	Matching       int            // servers that the current version's selector chooses
 	DependencyNote bool           // requirements.txt or package.json is there and is not installed yet
 }
@@ -71,7 +72,7 @@ func (p Event) problemIn(tab string) bool {
 // TabOf is the tab on which a field of the editor's form is.
 func TabOf(field string) string {
 	for _, prefix := range []struct{ prefix, tab string }{
-		{"input", "input"}, {"environment", "input"}, {"target", "where"}, {"image", "where"}, {"network", "where"}, {"on", "where"},
+		{"input", "input"}, {"environment", "input"}, {"stage", "input"}, {"target", "where"}, {"image", "where"}, {"network", "where"}, {"on", "where"},
 		{"limits", "limits"}, {"retry", "limits"}, {"priority", "limits"}, {"concurrency", "limits"}, {"group", "limits"}, {"rate", "limits"},
 		{"name", "settings"}, {"description", "settings"},
 	} {

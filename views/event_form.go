@@ -33,6 +33,7 @@ type EventForm struct {
 	Artifact          string // MiB
 	Priority          cronium.Priority
 	Concurrency       string
+	Stage             string // the environment whose variables it reads
 	GroupKey          string
 	GroupLimit        string
 	RateCount         string
@@ -56,7 +57,7 @@ func FormOf(e *cronium.Event, c *cronium.Content) EventForm {
 		CPUs: float(c.Limits.CPUs), Processes: strconv.Itoa(c.Limits.Processes),
 		Disk: strconv.Itoa(c.Limits.DiskMiB), Output: strconv.Itoa(c.Limits.OutputMiB),
 		Artifact: strconv.FormatInt(c.Limits.ArtifactBytes()>>20, 10),
-		Priority: c.Priority, Concurrency: strconv.Itoa(c.Concurrency),
+		Priority: c.Priority, Stage: c.Stage, Concurrency: strconv.Itoa(c.Concurrency),
 		Attempts: strconv.Itoa(max(c.Retry.Attempts, 1)), Initial: span(c.Retry.InitialSeconds), Factor: float(max(c.Retry.Factor, 1)),
 		MaxWait: span(c.Retry.MaxSeconds), OnTimeout: c.Retry.OnTimeout,
 	}

@@ -32,7 +32,7 @@ func settingsOf(c *cronium.Content) []setting {
 		{name: "Time", after: f.Timeout}, {name: "Memory", after: f.Memory + " MiB"}, {name: "Processor", after: components.Cores(c.Limits.CPUs)},
 		{name: "Processes", after: f.Processes}, {name: "Work directory", after: f.Disk + " MiB"}, {name: "Output", after: f.Output + " MiB"},
 		{name: "Priority", after: string(c.Priority)}, {name: "Running at once", after: f.Concurrency}, {name: "Group", after: groupWords(c.Group)}, {name: "Starts", after: startWords(c.Rate)}, {name: "Trying again", after: retryWords(c.Retry)},
-		{name: "Input", after: f.Input}, {name: "Schema", after: f.InputSchema},
+		{name: "Variables of", after: c.Stage}, {name: "Input", after: f.Input}, {name: "Schema", after: f.InputSchema},
 	}
 	if c.On != nil {
 		list = append(list, setting{name: "Servers", after: strings.Join(FleetWords(c.On, -1), " ")})

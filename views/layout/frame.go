@@ -33,13 +33,15 @@ type Nav string
 
 // The parts that are built.
 const (
-	NavHome     Nav = "home"
-	NavEvents   Nav = "events"
-	NavJobs     Nav = "jobs"
-	NavServers  Nav = "servers"
-	NavWebhooks Nav = "webhooks"
-	NavPeople   Nav = "people"
-	NavSettings Nav = "settings"
+	NavHome    Nav = "home"
+	NavEvents  Nav = "events"
+	NavJobs    Nav = "jobs"
+	NavServers Nav = "servers"
+
+	NavVariables Nav = "variables"
+	NavWebhooks  Nav = "webhooks"
+	NavPeople    Nav = "people"
+	NavSettings  Nav = "settings"
 )
 
 // Crumb is one step of the path in the top bar.
@@ -79,6 +81,7 @@ func (f Frame) links() []navLink {
 		{nav: NavEvents, url: "/events", label: "Events", icon: "events", count: f.Events, countedNoun: "events"},
 		{nav: NavJobs, url: "/jobs", label: "Jobs", icon: "jobs", count: f.OpenJobs, countedNoun: "not finished"},
 		{nav: NavServers, url: "/servers", label: "Servers", icon: "server"},
+		{nav: NavVariables, url: "/variables", label: "Variables", icon: "key"},
 		{nav: NavWebhooks, url: "/webhooks", label: "Webhooks", icon: "link"},
 	}
 	if f.Can(cronium.PermissionPeople) {
