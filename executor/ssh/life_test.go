@@ -153,7 +153,7 @@ func TestWhatAnotherUserHasIsRemoved(t *testing.T) {
 	t.Parallel()
 	h, b := testenv.SSH(t, testenv.SSHOptions{}), newBench(t)
 	server := b.servers.add(to(h, "bash"))
-	runs(t, b.as(server, "app"), "dash")
+	runs(t, b.as(server, "app"), "app")
 	left := func() string { return h.Exec(t, "find / -xdev -user app -path *cronium* 2>/dev/null || true") }
 	if left() == "" {
 		t.Fatal("the user has nothing of Cronium, so the test looks in the wrong place")
