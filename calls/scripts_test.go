@@ -29,6 +29,24 @@ func TestFiftyScriptsThatCountUpGiveFifty(t *testing.T) {
 	s.wants("get", `{"key":"count"}`, `{"value":50}`)
 }
 
+// A secret gets into an environment where a script asks for it, of that program
+// alone.
+func TestASecretIsInTheEnvironmentOfWhomItWasAskedFor(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.secret("PASSWORD", "", `"tall-giraffe-77"`)
+	job := s.run(s.engine(1), s.newEvent(cronium.EventBash, `
+cronium with-variables DB=PASSWORD PASSWORD -- sh -c 'echo "in it: ${#DB} $PASSWORD"; exit 3'
+echo "code $?, outside: ${#DB}${#PASSWORD}"
+tr -d -c g < <(cronium get-variable PASSWORD); echo
+cronium with-variables X=NONE -- true || echo "none"
+`))
+	row, printed := s.final(job)
+	if want := "in it: 15 ***************\ncode 3, outside: 00\ng\n"; row.Result != cronium.ResultSuccess || !strings.HasPrefix(printed, want) || !strings.HasSuffix(printed, "none\n") {
+		t.Errorf("it ended with %s and printed:\n%s", row.Result, printed)
+	}
+}
+
 // A secret that a script reads, changes and gives out in many ways is readable
 // nowhere: in no table, no page's source and no argument or environment of a
 // process beside the script's own.

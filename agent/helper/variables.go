@@ -17,6 +17,7 @@ func variableCommands() []command {
 		{"increment-variable", "KEY [BY]", "add BY, or 1, to a number and print it; what is not there is 0", incrementVariable},
 		{"append-variable", "[--json] KEY VALUE", "append to a list or a text and print its length", appendVariable},
 		{"list-variables", "[PREFIX]", "the names of variables, each on a line", listVariables},
+		{"with-variables", "NAME=KEY… -- PROGRAM [ARGUMENT…]", "run a program with variables in its environment", withVariables},
 		{"compare-and-set-variable", "[--json] KEY EXPECTED VALUE", "set it if it is EXPECTED: exit code 0; if not, 1 (null: is not there)", compareAndSet},
 	}
 }
