@@ -13,10 +13,14 @@ const (
 	EventPython EventType = "PYTHON"
 	EventNode   EventType = "NODEJS"
 	EventBash   EventType = "BASH"
+	EventHTTP   EventType = "HTTP_REQUEST" // one file, request.json, which package outbound/request reads
 )
 
 // EventTypes lists them as a form shows them.
-var EventTypes = []EventType{EventPython, EventNode, EventBash}
+var EventTypes = []EventType{EventPython, EventNode, EventBash, EventHTTP}
+
+// ScriptTypes are those whose files a person writes.
+var ScriptTypes = []EventType{EventPython, EventNode, EventBash}
 
 // Label is the type's name for people.
 func (t EventType) Label() string {
@@ -27,6 +31,8 @@ func (t EventType) Label() string {
 		return "Node.js"
 	case EventBash:
 		return "Bash"
+	case EventHTTP:
+		return "HTTP request"
 	}
 	return string(t)
 }
@@ -38,6 +44,8 @@ func (t EventType) Entry() string {
 		return "script.js"
 	case EventBash:
 		return "script.sh"
+	case EventHTTP:
+		return "request.json"
 	}
 	return "script.py"
 }
@@ -49,6 +57,8 @@ func (t EventType) Command() []string {
 		return []string{"node", "{entry}"}
 	case EventBash:
 		return []string{"bash", "{entry}"}
+	case EventHTTP:
+		return []string{"cronium", "request", "{entry}"}
 	}
 	return []string{"python3", "{entry}"}
 }
@@ -193,5 +203,6 @@ func NewContent(t EventType) Content {
 var starters = map[EventType]string{
 	EventPython: "import cronium\n\nprint(\"Hello from\", cronium.event()[\"name\"])\n",
 	EventNode:   "const cronium = require(\"cronium\");\n\nconsole.log(\"Hello from\", cronium.event().name);\n",
+	EventHTTP:   "{\n  \"method\": \"GET\",\n  \"url\": \"https://example.com/\"\n}\n",
 	EventBash:   "source cronium.sh\n\necho \"Hello from $(cronium_event .name)\"\n",
 }

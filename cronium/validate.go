@@ -33,7 +33,7 @@ func ValidateEvent(name, description string, t EventType) Problems {
 		"must have 1 to 120 printable characters, with no space at either end")
 	p.Add(utf8.RuneCountInString(description) <= 2000 && utf8.ValidString(description) && !strings.ContainsRune(description, 0),
 		"description", "must have at most 2,000 characters")
-	p.Add(slices.Contains(EventTypes, t), "type", "must be PYTHON, NODEJS or BASH")
+	p.Add(slices.Contains(EventTypes, t), "type", "must be PYTHON, NODEJS, BASH or HTTP_REQUEST")
 	return p
 }
 

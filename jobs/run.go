@@ -33,6 +33,7 @@ type run struct {
 	place     executor.Place
 	stored    store.Appended
 	waits     string                // what pages say that it waits for
+	outgoing  string                // what an HTTP request may reach, for outgoingVariable; "" = whatever its target reaches
 	last      []cronium.Chunk       // came with the end and is stored with it
 	dropped   int64                 // bytes of output that came beyond the limit and were not stored
 	limited   bool                  // its end may let another job of the event run
@@ -136,6 +137,7 @@ func (r *run) follow(ctx context.Context) (*proto.Finish, error) {
 	defer lose(nil)
 	s := &sink{run: r, lose: lose, taken: uint64(r.stored.Bytes)}
 	defer s.close()
+	r.findAllowed(ctx)
 	finish, err := executor.Drive(ctx, r.place, r.order(), s)
 	if err != nil && ctx.Err() == nil { // it ends without an end of its output
 		err = errors.Join(err, s.keepLast(ctx, s.rest()))
@@ -267,6 +269,9 @@ func (r *run) order() executor.Run {
 	environment := make(map[string]string, len(r.content.Environment))
 	for _, v := range r.content.Environment {
 		environment[v.Name] = v.Value
+	}
+	if r.outgoing != "" {
+		environment[outgoingVariable] = r.outgoing
 	}
 	return executor.Run{
 		ExecutionID: r.execution.ID,

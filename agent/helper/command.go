@@ -38,6 +38,7 @@ type command struct {
 type script struct {
 	box    *Box
 	client client
+	getenv func(string) string
 	stdin  io.Reader
 	stdout io.Writer
 }
@@ -51,6 +52,7 @@ func commands() []command {
 		{"set-condition", "true|false", "what follows on a condition", setCondition},
 	}, variableCommands(), toolCommands(), []command{
 		{"save-artifact", "PATH [NAME]", "keep a file with the run; PATH - is standard input and needs a NAME", saveArtifact},
+		{"request", "FILE", "send the HTTP request that a file describes, as events of that type do", sendRequest},
 		{"call", "METHOD [JSON]", "call the server by the name of a method and print its answer", callMethod},
 	})
 }
@@ -94,6 +96,7 @@ func Command(args []string, getenv func(string) string, stdin io.Reader, stdout 
 	return all[i].run(&script{
 		box:    OpenBox(dir),
 		client: client{socket: getenv("CRONIUM_SOCKET"), timeout: timeout},
+		getenv: getenv,
 		stdin:  stdin,
 		stdout: stdout,
 	}, args[1:])
