@@ -133,6 +133,11 @@ func (a *Agent) WriteFile(stream grpc.ClientStreamingServer[agentproto.WriteFile
 	if err != nil {
 		return err
 	}
+	if open.GetFolders() {
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return fileError("make the folder of", path, err)
+		}
+	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real // the file that a link points to, not the link
 	}

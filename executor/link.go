@@ -150,6 +150,11 @@ func link(ctx context.Context, place Place, instance string) (*Link, error) {
 	return l, nil
 }
 
+// Open gives a link to the agent of a place for calls other than those of an
+// execution: the one that was made ahead, or a new one. It fails with ErrGone
+// where another agent answers than the place had, or none will again.
+func Open(ctx context.Context, place Place) (*Link, error) { return link(ctx, place, "") }
+
 func open(ctx context.Context, place Place) (*Link, error) {
 	if p, ok := place.(sharing); ok {
 		return p.Link(ctx)

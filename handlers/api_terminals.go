@@ -15,7 +15,8 @@ import (
 type apiTerminal struct {
 	ID        cronium.ID  `json:"id"`
 	ServerID  *cronium.ID `json:"server_id,omitempty"`
-	Target    string      `json:"target" doc:"The server's name as it was"`
+	EventID   *cronium.ID `json:"event_id,omitempty" doc:"It is in a container of this event's image"`
+	Target    string      `json:"target" doc:"The name of the server or of the event, as it was"`
 	UserName  string      `json:"user_name"`
 	Address   string      `json:"address,omitempty" doc:"From where it was opened"`
 	StartedAt time.Time   `json:"started_at"`
@@ -25,13 +26,15 @@ type apiTerminal struct {
 }
 
 func terminalOf(t *cronium.Terminal) apiTerminal {
-	return apiTerminal{ID: t.ID, ServerID: t.ServerID, Target: t.Target, UserName: t.UserName, Address: t.Address,
+	return apiTerminal{ID: t.ID, ServerID: t.ServerID, EventID: t.EventID, Target: t.Target, UserName: t.UserName, Address: t.Address,
 		StartedAt: t.StartedAt, EndedAt: t.EndedAt, Ending: t.Ending, Bytes: t.Bytes}
 }
 
 func (a *api) terminalOperations() {
 	add(a, operation{method: http.MethodPost, path: "/servers/{id}/terminals", permission: cronium.PermissionTerminal, id: "open-terminal", tag: "Terminals", status: http.StatusCreated,
 		summary: "Open a terminal on a server", description: "Join it with a WebSocket at /terminals/{id}/socket, with the same token: binary messages are what is typed and shown, text messages are JSON: {\"type\": \"size\", \"columns\": 80, \"rows\": 24}, {\"type\": \"close\"}; answers are {\"type\": \"opened\" | \"end\" | \"error\", \"text\": …}, with \"again\": true where another try may succeed. A shell without a connection waits five minutes."}, a.openTerminal)
+	add(a, operation{method: http.MethodPost, path: "/events/{id}/terminals", permission: cronium.PermissionTerminal, id: "open-event-terminal", tag: "Terminals", status: http.StatusCreated,
+		summary: "Open a terminal in a container of an event's image", description: "The container is made when the terminal is joined, as one of a run would be, with the files and environment variables of the current version and without any secret. It is removed when the shell ends. Joined as a terminal on a server; {\"type\": \"doing\", \"text\": …} tells what takes long before it is there."}, a.openEventTerminal)
 	add(a, operation{method: http.MethodGet, path: "/terminals", permission: cronium.PermissionTerminal, id: "list-terminals", tag: "Terminals",
 		summary: "List terminals, the newest first"}, a.listTerminals)
 	add(a, operation{method: http.MethodGet, path: "/terminals/{id}", permission: cronium.PermissionTerminal, id: "get-terminal", tag: "Terminals",
@@ -69,19 +72,69 @@ func (a *api) openTerminal(ctx context.Context, in *openTerminalInput) (*termina
 	if a.Terminals == nil {
 		return nil, cronium.Errorf(cronium.CodeUnavailable, "This server process opens no terminals.")
 	}
-	t := &cronium.Terminal{
-		ID: cronium.NewID(), WorkspaceID: p.WorkspaceID, ServerID: &server.ID, Target: server.Name, UserID: p.UserID, UserName: p.DisplayName(),
-		Address: askedFrom(ctx), Width: in.Body.Columns, Height: in.Body.Rows,
-	}
+	return a.createTerminal(ctx, in, &cronium.Terminal{ServerID: &server.ID, Target: server.Name})
+}
+
+// createTerminal stores a terminal of who asks.
+func (a *api) createTerminal(ctx context.Context, in *openTerminalInput, t *cronium.Terminal) (*terminalOutput, error) {
+	p := who(ctx)
+	t.ID, t.WorkspaceID, t.UserID, t.UserName, t.Address = cronium.NewID(), p.WorkspaceID, p.UserID, p.DisplayName(), askedFrom(ctx)
+	t.Width, t.Height = in.Body.Columns, in.Body.Rows
 	if err := a.Store.CreateTerminal(ctx, t); err != nil {
 		return nil, err
 	}
 	return &terminalOutput{terminalOf(t)}, nil
 }
 
+// mostContainers bounds the containers of terminals that a workspace has at once:
+// each takes the memory that the event's limits allow.
+const mostContainers = 20
+
+func (a *api) openEventTerminal(ctx context.Context, in *openTerminalInput) (*terminalOutput, error) {
+	id, err := apiID(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	event, err := a.containerEvent(ctx, who(ctx).WorkspaceID, id)
+	if err != nil {
+		return nil, err
+	}
+	if a.Terminals == nil || a.Terminals.Containers == nil {
+		return nil, cronium.Errorf(cronium.CodeUnavailable, "This server process opens no terminals in containers.")
+	}
+	open, err := a.Store.ContainerTerminals(ctx, event.WorkspaceID)
+	if err != nil {
+		return nil, err
+	}
+	if open >= mostContainers {
+		return nil, cronium.Errorf(cronium.CodeConflict, "%d terminals in containers are open in this workspace. Close one of them first.", open)
+	}
+	return a.createTerminal(ctx, in, &cronium.Terminal{EventID: &event.ID, Target: event.Name})
+}
+
+// containerEvent finds an event of which a terminal can be opened.
+func (h *Handlers) containerEvent(ctx context.Context, workspace, id cronium.ID) (*cronium.Event, error) {
+	event, err := h.Store.Event(ctx, workspace, id)
+	if err != nil {
+		return nil, err
+	}
+	if event.Status == cronium.EventArchived {
+		return nil, cronium.Errorf(cronium.CodeConflict, "The event is archived. Bring it back before you open a terminal in its image.")
+	}
+	version, err := h.Store.EventVersion(ctx, workspace, id, event.Version)
+	if err != nil {
+		return nil, err
+	}
+	if version.Content.Target != cronium.TargetContainer {
+		return nil, cronium.Errorf(cronium.CodeConflict, "This event runs in no container. Open a terminal on one of its servers.")
+	}
+	return event, nil
+}
+
 type listTerminalsInput struct {
 	ListInput
 	ServerID string `query:"server_id" doc:"On this server alone"`
+	EventID  string `query:"event_id" doc:"In containers of this event's image alone"`
 }
 
 type terminalsOutput struct {
@@ -100,6 +153,13 @@ func (a *api) listTerminals(ctx context.Context, in *listTerminalsInput) (*termi
 			return nil, err
 		}
 		filter.ServerID = &id
+	}
+	if in.EventID != "" {
+		id, err := apiID(in.EventID)
+		if err != nil {
+			return nil, err
+		}
+		filter.EventID = &id
 	}
 	var before cronium.ID
 	given, err := decodeCursor(in.Cursor, &before)

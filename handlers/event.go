@@ -51,7 +51,7 @@ func (h *Handlers) eventHead(r *http.Request, tab string) (views.EventHead, *cro
 		return views.EventHead{}, nil, err
 	}
 	return views.EventHead{
-		Event: *e, AuthorOf: version.AuthorName, SavedAt: version.CreatedAt, Tab: tab, HasFields: len(version.Content.InputSchema) > 0,
+		Event: *e, AuthorOf: version.AuthorName, SavedAt: version.CreatedAt, Tab: tab, HasFields: len(version.Content.InputSchema) > 0, Container: version.Content.Target == cronium.TargetContainer,
 	}, version, nil
 }
 

@@ -24,6 +24,7 @@ func (h *Handlers) terminalRoutes() []Route {
 	}
 	return []Route{
 		page("/servers/{id}/terminal", h.terminalPage),
+		page("/events/{id}/terminal", h.eventTerminalPage),
 		page("/terminals", h.recordingsPage),
 		page("/terminals/{id}", h.recordingPage),
 		{Method: http.MethodGet, Pattern: "/terminals/{id}/socket", Permission: cronium.PermissionTerminal, Kind: KindStream, Handle: h.terminalSocket},
@@ -48,11 +49,35 @@ func (h *Handlers) terminalPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := views.Terminal{Server: *server}
-	if page.Open, err = h.Store.OpenTerminals(r.Context(), p.WorkspaceID, id, p.UserID, ownTerminals); err != nil {
+	page := views.Terminal{Name: server.Name, Recordings: "/terminals?server=" + id.String(), Opens: "/api/v1/servers/" + id.String() + "/terminals"}
+	if page.Frame, err = h.serversFrame(r, "Terminal", serversCrumb(), layout.Crumb{Label: server.Name, URL: "/servers/" + id.String()}); err != nil {
 		return err
 	}
-	if page.Frame, err = h.serversFrame(r, "Terminal", serversCrumb(), layout.Crumb{Label: server.Name, URL: "/servers/" + id.String()}); err != nil {
+	return h.showTerminals(w, r, id, page)
+}
+
+// eventTerminalPage is the page of terminals in containers of an event's image.
+func (h *Handlers) eventTerminalPage(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r, "id")
+	if err != nil {
+		return err
+	}
+	event, err := h.containerEvent(r.Context(), principal(r).WorkspaceID, id)
+	if err != nil {
+		return err
+	}
+	page := views.Terminal{Name: event.Name, Container: true, Recordings: "/terminals?event=" + id.String(), Opens: "/api/v1/events/" + id.String() + "/terminals"}
+	if page.Frame, err = h.counted(r, "Terminal", layout.NavEvents, layout.Crumb{Label: "Events", URL: "/events"}, layout.Crumb{Label: event.Name, URL: "/events/" + id.String()}); err != nil {
+		return err
+	}
+	return h.showTerminals(w, r, id, page)
+}
+
+// showTerminals shows the person's own terminals on a server or of an event.
+func (h *Handlers) showTerminals(w http.ResponseWriter, r *http.Request, of cronium.ID, page views.Terminal) error {
+	p := principal(r)
+	var err error
+	if page.Open, err = h.Store.OpenTerminals(r.Context(), p.WorkspaceID, of, p.UserID, ownTerminals); err != nil {
 		return err
 	}
 	page.Modules, page.Styles = []string{"js/terminal.js"}, []string{"vendor/xterm/xterm.css"}
@@ -88,6 +113,9 @@ func (h *Handlers) listRecordings(r *http.Request, workspace cronium.ID, page *v
 	}
 	if server, ok := cronium.ParseID(r.URL.Query().Get("server")); ok {
 		filter.ServerID = &server
+	}
+	if event, ok := cronium.ParseID(r.URL.Query().Get("event")); ok {
+		filter.EventID = &event
 	}
 	rows, err := h.Store.Terminals(r.Context(), workspace, filter)
 	if err != nil {

@@ -104,7 +104,7 @@ type socket struct{ conn *websocket.Conn }
 
 // control is a text message.
 type control struct {
-	Type    string `json:"type"` // from the browser: "size", "close"; to it: "opened", "end", "error"
+	Type    string `json:"type"` // from the browser: "size", "close"; to it: "opened", "doing", "end", "error"
 	Columns int    `json:"columns,omitempty"`
 	Rows    int    `json:"rows,omitempty"`
 	Resumed bool   `json:"resumed,omitempty"`
@@ -116,6 +116,8 @@ func (s *socket) Send(ctx context.Context, m terminal.Message) error {
 	switch {
 	case m.Opened:
 		return s.say(ctx, control{Type: "opened", Resumed: m.Resumed})
+	case m.Doing != "":
+		return s.say(ctx, control{Type: "doing", Text: m.Doing})
 	case m.End != "":
 		return s.say(ctx, control{Type: "end", Text: m.End})
 	}

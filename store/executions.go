@@ -122,16 +122,17 @@ func (s *Store) SetProgress(ctx context.Context, execution, owner cronium.ID, pr
 }
 
 // OpenRefs tells which of the target references belong to executions that are
-// not final. Sweeps keep those.
+// not final, or to terminals that have not ended. Sweeps keep those.
 func (s *Store) OpenRefs(ctx context.Context) (map[string]bool, error) {
-	rows, err := s.worker.Query(ctx, `SELECT target_ref FROM executions WHERE status IN ('PENDING', 'RUNNING') AND target_ref <> ''`)
+	rows, err := s.worker.Query(ctx, `SELECT target_ref FROM executions WHERE status IN ('PENDING', 'RUNNING') AND target_ref <> ''
+		UNION ALL SELECT target_ref FROM terminals WHERE ended_at IS NULL AND target_ref <> ''`)
 	if err != nil {
-		return nil, mapError(err, "list open executions")
+		return nil, mapError(err, "list what is open")
 	}
 	refs, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	open := make(map[string]bool, len(refs))
 	for _, ref := range refs {
 		open[ref] = true
 	}
-	return open, mapError(err, "list open executions")
+	return open, mapError(err, "list what is open")
 }

@@ -51,6 +51,7 @@ func (s *Store) Terminal(ctx context.Context, workspace, id cronium.ID) (*croniu
 // TerminalFilter narrows a list of terminals.
 type TerminalFilter struct {
 	ServerID *cronium.ID
+	EventID  *cronium.ID // in containers of its image
 	Before   *cronium.ID // keyset: older than this one
 	Limit    int
 }
@@ -61,7 +62,8 @@ func (s *Store) Terminals(ctx context.Context, workspace cronium.ID, f TerminalF
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
 		rows, err := tx.Query(ctx, `SELECT `+terminalColumns+` FROM terminals
 			WHERE workspace_id = $1 AND ($2::uuid IS NULL OR server_id = $2) AND ($3::uuid IS NULL OR id < $3)
-			ORDER BY id DESC LIMIT $4`, workspace, f.ServerID, f.Before, f.Limit)
+			AND ($5::uuid IS NULL OR event_id = $5)
+			ORDER BY id DESC LIMIT $4`, workspace, f.ServerID, f.Before, f.Limit, f.EventID)
 		if err != nil {
 			return err
 		}
@@ -69,6 +71,23 @@ func (s *Store) Terminals(ctx context.Context, workspace cronium.ID, f TerminalF
 		return err
 	})
 	return list, mapError(err, "list terminals")
+}
+
+// PlaceTerminal stores the container of a terminal. It fails with ErrNotOwner
+// where the terminal has one already, or has ended.
+func (s *Store) PlaceTerminal(ctx context.Context, workspace, id cronium.ID, ref string) error {
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx, `UPDATE terminals SET target_ref = $3, seen_at = now()
+			WHERE workspace_id = $1 AND id = $2 AND target_ref = '' AND ended_at IS NULL`, workspace, id, ref)
+		if err == nil && tag.RowsAffected() == 0 {
+			err = ErrNotOwner
+		}
+		return err
+	})
+	if err == ErrNotOwner {
+		return err
+	}
+	return mapError(err, "store the container of a terminal")
 }
 
 // HoldTerminal gives the recording to a new connection: earlier ones can add
@@ -166,13 +185,13 @@ func (s *Store) SweepTerminals(ctx context.Context, keep time.Duration) error {
 	return mapError(err, "sweep terminals")
 }
 
-// OpenTerminals lists the person's own terminals on a server that have not
-// ended, the oldest first.
-func (s *Store) OpenTerminals(ctx context.Context, workspace, server, user cronium.ID, limit int) ([]cronium.ID, error) {
+// OpenTerminals lists the person's own terminals that have not ended, on a server
+// or in containers of an event's image, the oldest first.
+func (s *Store) OpenTerminals(ctx context.Context, workspace, of, user cronium.ID, limit int) ([]cronium.ID, error) {
 	var ids []cronium.ID
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT id FROM terminals WHERE workspace_id = $1 AND server_id = $2 AND user_id = $3 AND ended_at IS NULL
-			AND seen_at > now() - $4::interval ORDER BY id LIMIT $5`, workspace, server, user, cronium.TerminalLinger, limit)
+		rows, err := tx.Query(ctx, `SELECT id FROM terminals WHERE workspace_id = $1 AND (server_id = $2 OR event_id = $2) AND user_id = $3 AND ended_at IS NULL
+			AND seen_at > now() - $4::interval ORDER BY id LIMIT $5`, workspace, of, user, cronium.TerminalLinger, limit)
 		if err != nil {
 			return err
 		}
@@ -180,4 +199,14 @@ func (s *Store) OpenTerminals(ctx context.Context, workspace, server, user croni
 		return err
 	})
 	return ids, mapError(err, "list open terminals")
+}
+
+// ContainerTerminals counts the workspace's terminals in containers that have not
+// ended.
+func (s *Store) ContainerTerminals(ctx context.Context, workspace cronium.ID) (int, error) {
+	var count int
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT count(*) FROM terminals WHERE workspace_id = $1 AND ended_at IS NULL AND event_id IS NOT NULL`, workspace).Scan(&count)
+	})
+	return count, mapError(err, "count open terminals")
 }

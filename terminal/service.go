@@ -36,9 +36,11 @@ type Config struct {
 	// Agent gives a connection to the agent where the terminal's shell is, and
 	// the target that grants for it must name.
 	Agent func(ctx context.Context, t *cronium.Terminal) (link *executor.Link, target string, err error)
-	Log   *slog.Logger
-	Idle  time.Duration // a shell into which nobody types for so long is ended; 0 means 30 minutes
-	Keep  time.Duration // recordings are removed after it; 0 means 90 days
+	// Containers are where terminals of events run; nil: there are none.
+	Containers executor.Backend
+	Log        *slog.Logger
+	Idle       time.Duration // a shell into which nobody types for so long is ended; 0 means 30 minutes
+	Keep       time.Duration // recordings are removed after it; 0 means 90 days
 }
 
 // Service joins people to shells. Its methods may be called concurrently.
@@ -63,6 +65,7 @@ type Message struct {
 	Close   bool   // from the person: end the shell
 	Opened  bool   // to the person: the shell is there; Resumed tells whether it was before
 	Resumed bool   //
+	Doing   string // to the person: what takes long before it is there
 	End     string // to the person: how it ended; nothing follows
 }
 
@@ -82,7 +85,8 @@ func (s *Service) Attach(ctx context.Context, t *cronium.Terminal, conn Conn) er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	link, target, err := s.Agent(ctx, t)
+	defer s.remove(ctx, t)
+	link, target, err := s.reach(ctx, t, conn)
 	if err != nil {
 		return err
 	}
@@ -114,11 +118,15 @@ func (s *Service) open(ctx context.Context, link *executor.Link, target string, 
 	if err != nil {
 		return nil, nil, fmt.Errorf("open terminal: %w", err)
 	}
+	environment, err := s.environment(ctx, t)
+	if err != nil {
+		return nil, nil, err
+	}
 	open := &proto.ShellOpen{
 		Grant: grant, Session: t.ID.String(), FromOffset: uint64(from),
 		Size:        &proto.ShellSize{Columns: uint32(t.Width), Rows: uint32(t.Height)},
 		LingerMs:    cronium.TerminalLinger.Milliseconds(),
-		Environment: map[string]string{"TERM": "xterm-256color", "COLORTERM": "truecolor"},
+		Environment: environment,
 	}
 	_ = stream.Send(&proto.ShellRequest{Part: &proto.ShellRequest_Open{Open: open}}) // Recv tells why it failed
 	r, err := stream.Recv()
@@ -149,8 +157,10 @@ func (s *Service) explain(ctx context.Context, t *cronium.Terminal, err error) e
 	return &cronium.Error{Code: cronium.CodeUnavailable, Message: "The connection to " + t.Target + " was lost. The shell waits for five minutes.", Err: err}
 }
 
-// end stores how a terminal ended, also while the request that saw it ends.
+// end stores how a terminal ended, also while the request that saw it ends. Its
+// container is removed when Attach returns.
 func (s *Service) end(ctx context.Context, t *cronium.Terminal, text string) {
+	t.EndedAt, t.Ending = new(time.Now()), text
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
 	if err := s.Store.EndTerminal(ctx, t.WorkspaceID, t.ID, text); err != nil {
@@ -161,9 +171,9 @@ func (s *Service) end(ctx context.Context, t *cronium.Terminal, text string) {
 // Sweep ends terminals that nobody came back to and removes old recordings.
 func (s *Service) Sweep(ctx context.Context) error { return s.Store.SweepTerminals(ctx, s.Keep) }
 
-// Run sweeps every few minutes until ctx ends.
+// Run sweeps every minute until ctx ends.
 func (s *Service) Run(ctx context.Context) {
-	tick := time.NewTicker(5 * time.Minute)
+	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {

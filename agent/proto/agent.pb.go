@@ -3366,6 +3366,7 @@ type WriteFileOpen struct {
 	Size          int64                  `protobuf:"varint,3,opt,name=size,proto3" json:"size,omitempty"`       // exactly so many bytes follow; else nothing is written
 	Mode          uint32                 `protobuf:"varint,4,opt,name=mode,proto3" json:"mode,omitempty"`       // 0 = 0644, or that of the file that it replaces
 	Replace       bool                   `protobuf:"varint,5,opt,name=replace,proto3" json:"replace,omitempty"` // false: an existing file is refused
+	Folders       bool                   `protobuf:"varint,6,opt,name=folders,proto3" json:"folders,omitempty"` // make those on the way that are missing, for the user alone
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3431,6 +3432,13 @@ func (x *WriteFileOpen) GetMode() uint32 {
 func (x *WriteFileOpen) GetReplace() bool {
 	if x != nil {
 		return x.Replace
+	}
+	return false
+}
+
+func (x *WriteFileOpen) GetFolders() bool {
+	if x != nil {
+		return x.Folders
 	}
 	return false
 }
@@ -3984,13 +3992,14 @@ const file_agent_proto_agent_proto_rawDesc = "" +
 	"\x10WriteFileRequest\x125\n" +
 	"\x04open\x18\x01 \x01(\v2\x1f.cronium.agent.v1.WriteFileOpenH\x00R\x04open\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04dataB\x06\n" +
-	"\x04part\"\x9a\x01\n" +
+	"\x04part\"\xb4\x01\n" +
 	"\rWriteFileOpen\x123\n" +
 	"\x05grant\x18\x01 \x01(\v2\x1d.cronium.agent.v1.SignedGrantR\x05grant\x12\x12\n" +
 	"\x04path\x18\x02 \x01(\fR\x04path\x12\x12\n" +
 	"\x04size\x18\x03 \x01(\x03R\x04size\x12\x12\n" +
 	"\x04mode\x18\x04 \x01(\rR\x04mode\x12\x18\n" +
-	"\areplace\x18\x05 \x01(\bR\areplace\"'\n" +
+	"\areplace\x18\x05 \x01(\bR\areplace\x12\x18\n" +
+	"\afolders\x18\x06 \x01(\bR\afolders\"'\n" +
 	"\x11WriteFileResponse\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\fR\x04path\"\x11\n" +
 	"\x0fRenewKeyRequest\"O\n" +

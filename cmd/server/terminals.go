@@ -14,10 +14,11 @@ import (
 	"cronium.dev/terminal"
 )
 
-// terminals joins people to shells on the servers that this process reaches.
+// terminals joins people to shells on the servers that this process reaches, and
+// in containers of its engine.
 func (t *targets) terminals(s *store.Store, box *secrets.Box, key ed25519.PrivateKey, log *slog.Logger) *terminal.Service {
 	return terminal.New(terminal.Config{
-		Store: s, Secrets: box, Key: key, Log: log,
+		Store: s, Secrets: box, Key: key, Log: log, Containers: t.containers,
 		Agent: func(ctx context.Context, one *cronium.Terminal) (*executor.Link, string, error) {
 			if one.ServerID == nil {
 				return nil, "", cronium.Errorf(cronium.CodeConflict, "The server of this terminal was deleted.")

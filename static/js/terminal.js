@@ -64,6 +64,8 @@ class CroniumTerminal extends HTMLElement {
       this.show("is-success", "Connected");
       this.say({ type: "size", columns: this.screen.cols, rows: this.screen.rows });
       if (this.offsetParent) this.screen.focus();
+    } else if (message.type === "doing") {
+      this.show("is-waiting", message.text);
     } else if (message.type === "end") {
       this.end(message.text);
     } else if (message.again) {
@@ -95,7 +97,7 @@ class CroniumTerminal extends HTMLElement {
   }
 }
 
-// <cronium-terminals server="ID">: terminals side by side as tabs, each made from
+// <cronium-terminals opens="/api/v1/servers/ID/terminals">: terminals side by side as tabs, each made from
 // the template in it.
 class CroniumTerminals extends HTMLElement {
   connectedCallback() {
@@ -117,7 +119,7 @@ class CroniumTerminals extends HTMLElement {
     button.disabled = true;
     said.textContent = "";
     try {
-      const response = await fetch(`/api/v1/servers/${this.getAttribute("server")}/terminals`, {
+      const response = await fetch(this.getAttribute("opens"), {
         method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ columns: 100, rows: 30 }),
       });
       const answer = await response.json();
