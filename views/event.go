@@ -16,6 +16,7 @@ type EventHead struct {
 	SavedAt   time.Time
 	Tab       string // "script", "input", "where", "limits", "history", "runs", "settings"
 	HasFields bool   // its schema asks for an input: Run opens a form
+	Container bool   // the current version runs in a container
 }
 
 // Event is the editor at /events/{id} and at its tabs input, where, limits and
@@ -46,7 +47,7 @@ type eventTab struct {
 }
 
 func eventTabs() []eventTab {
-	return []eventTab{{"script", "Script", true}, {"input", "Input", true}, {"where", "Where", true}, {"limits", "Limits", true},
+	return []eventTab{{"script", "Script", true}, {"input", "Input", true}, {"when", "When", false}, {"where", "Where", true}, {"limits", "Limits", true},
 		{"history", "History", false}, {"runs", "Runs", false}, {"settings", "Settings", true}}
 }
 
