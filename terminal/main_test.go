@@ -48,6 +48,7 @@ type desk struct {
 	workspace cronium.ID
 	socket    string
 	agent     *exec.Cmd
+	process   cronium.ID // this server process, as containers name it
 }
 
 func newDesk(t *testing.T, idle time.Duration) *desk {
@@ -69,7 +70,7 @@ func newDesk(t *testing.T, idle time.Duration) *desk {
 	if _, err := s.InitMasterKey(t.Context(), master.Newest()); err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{T: t, store: s, workspace: w.ID}
+	d := &desk{T: t, store: s, workspace: w.ID, process: cronium.NewID()}
 	d.service = New(Config{
 		Store: s, Secrets: secrets.NewBox(s, master), Key: key, Agent: d.dial, Idle: idle,
 		Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
@@ -112,6 +113,14 @@ func (d *desk) dial(ctx context.Context, _ *cronium.Terminal) (*executor.Link, s
 	}
 	link, err := executor.Connect(ctx, conn)
 	return link, target, err
+}
+
+// exec changes the database as time would.
+func (d *desk) exec(sql string, args ...any) {
+	d.Helper()
+	if _, err := d.store.WorkerPool().Exec(d.Context(), sql, args...); err != nil {
+		d.Fatal(err)
+	}
 }
 
 func (d *desk) eventually(what string, condition func() bool) {
