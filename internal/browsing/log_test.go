@@ -49,6 +49,13 @@ func millionLines(t *testing.T, s *site) {
 	p.says(".log-count", "2 of 20")
 	p.line(176_543)
 	p.bounded()
+	// A search that takes several answers goes on by itself.
+	browser.Eval[bool](p.Tab, "(get => { window.fetch = (at, ...how) => get(at.includes('/search?') ? at + '&limit=7' : at, ...how); return true })(window.fetch)")
+	p.fill(".log-bar input", "6543 ")
+	p.says(".log-count", "none")
+	p.fill(".log-bar input", "76543")
+	p.Wait("document.querySelector('.log-count').textContent === '2 of 20'")
+	p.line(176_543)
 
 	p.open("/jobs/" + job.String() + "#L500000")
 	p.open("/jobs/" + job.String() + "?again#L500000-L500003") // from another address: the page is loaded

@@ -1,6 +1,8 @@
 // Finding in the whole output: the server says which lines have the words, the
 // rows in view are marked here. Enter goes to the next, Shift-Enter back.
 
+const most = 10000; // lines that are gone through; more are only counted
+
 export class LogFind {
   current = -1; // the line that was jumped to
   #lines = [];
@@ -34,25 +36,42 @@ export class LogFind {
     CSS.highlights?.delete("log-found");
   }
 
+  // The server searches for some seconds at most and says where to go on.
   async #search() {
     this.#abort?.abort();
     this.#abort = new AbortController();
+    const { signal } = this.#abort;
+    const seen = this.log.shown[0]?.n ?? 0;
     this.#query = this.log.findField.value;
     this.current = -1;
     this.#lines = [];
+    this.#more = Boolean(this.#query);
     if (!this.#query) return this.#show("");
-    try {
-      const response = await fetch(`${this.log.store.base}/search?q=${encodeURIComponent(this.#query)}`, { signal: this.#abort.signal });
-      if (!response.ok) throw new Error(`search: status ${response.status}`);
-      ({ lines: this.#lines, total: this.#total, more: this.#more } = await response.json());
-    } catch (error) {
-      if (error.name !== "AbortError") this.#show("cannot search now");
-      return;
+    for (let from = 0; this.#more && this.#lines.length < most; ) {
+      let page;
+      try {
+        page = await this.#page(from, signal);
+      } catch (error) {
+        if (error.name !== "AbortError") this.#show("cannot search now");
+        return;
+      }
+      if (signal.aborted) return;
+      this.#total = this.#lines.length + page.total;
+      this.#lines = this.#lines.concat(page.lines);
+      this.#more = page.more;
+      from = page.next_line;
+      // The first at or after what was in view.
+      const at = this.#lines.findIndex((n) => n >= seen);
+      if (this.current >= 0) this.#tell();
+      else if (this.#lines.length > 0 && (at >= 0 || !this.#more)) this.#go(Math.max(0, at));
+      else this.#show(this.#more ? "searching…" : "none");
     }
-    if (this.#lines.length === 0) return this.#show("none");
-    // The first at or after what is in view.
-    const seen = this.log.shown[0]?.n ?? 0;
-    this.#go(Math.max(0, this.#lines.findIndex((n) => n >= seen)));
+  }
+
+  async #page(from, signal) {
+    const response = await fetch(`${this.log.store.base}/search?q=${encodeURIComponent(this.#query)}&from_line=${from}`, { signal });
+    if (!response.ok) throw new Error(`search: status ${response.status}`);
+    return response.json();
   }
 
   async #step(by) {
@@ -67,8 +86,13 @@ export class LogFind {
 
   #go(at) {
     this.current = this.#lines[at];
-    this.#show(`${(at + 1).toLocaleString("en")} of ${this.#total.toLocaleString("en")}${this.#more ? "+" : ""}`);
+    this.#tell();
     this.log.goto(this.current);
+  }
+
+  #tell() {
+    const at = this.#lines.indexOf(this.current);
+    this.#show(`${(at + 1).toLocaleString("en")} of ${this.#total.toLocaleString("en")}${this.#more ? "+" : ""}`);
   }
 
   #show(text) {
