@@ -57,6 +57,7 @@ func Test(t *testing.T) {
 			{"a token is shown once and works", makeToken},
 			{"signing out and in", signOutAndIn},
 			{"a person is let in by a link, changed and removed", peopleManaged},
+			{"a secret is made for an event, used by it and shown to nobody", variablesKept},
 			{"a session is ended from another browser", sessionEnded},
 			{"a viewer is offered nothing but to read", viewerSees},
 			{"a million lines are scrolled, searched and linked to", millionLines},
