@@ -1,11 +1,14 @@
 package calls
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,7 +32,9 @@ type site struct {
 	*Calls
 	workspace cronium.ID
 	event     cronium.ID
-	of        jobs.CallOf // the next call
+	of        jobs.CallOf  // the next call
+	stop      func()       // ends the engine
+	log       bytes.Buffer // of the engine, whose handler writes line by line; read once it has ended
 }
 
 func newSite(t *testing.T) *site {
@@ -127,7 +132,7 @@ func (s *site) engine(runs int) *jobs.Engine {
 		s.Fatal(err)
 	}
 	id := cronium.NewID()
-	log := slog.New(slog.NewTextHandler(s.Output(), nil))
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(s.Output(), &s.log), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	backend, err := container.New(container.Config{Host: testenv.Engine(s), Instance: cronium.NewID().String(), Process: id.String(),
 		Image: testenv.RuntimeImage, Agent: agent, Key: public, Log: log})
 	if err != nil {
@@ -144,12 +149,15 @@ func (s *site) engine(runs int) *jobs.Engine {
 	if err := engine.Start(ctx); err != nil {
 		s.Fatal(err)
 	}
-	s.Cleanup(func() {
+	s.stop = sync.OnceFunc(func() {
 		if err := engine.Stop(context.Background()); err != nil {
 			s.Error(err)
 		}
 		cancel()
 		hub.Stop()
+	})
+	s.Cleanup(func() {
+		s.stop()
 		none := func(string) bool { return false }
 		if _, err := backend.Sweep(context.Background(), none, none); err != nil {
 			s.Error(err)

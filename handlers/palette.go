@@ -62,6 +62,7 @@ func (h *Handlers) places(r *http.Request, query string) (found []views.Place) {
 		{Label: "Failed jobs", URL: "/jobs?q=status%3Afailed", Icon: "alert"},
 		{Label: "Servers", URL: "/servers", Icon: "server"},
 		{Label: "Servers that are offline", URL: "/servers?q=state%3Aoffline", Icon: "lost"},
+		{Label: "Variables", URL: "/variables", Icon: "key"},
 		{Label: "Settings: profile", URL: "/settings/profile", Icon: "person"},
 		{Label: "Settings: API tokens", URL: "/settings/tokens", Icon: "key"},
 		{Label: "Settings: about", URL: "/settings/about", Icon: "info"},
