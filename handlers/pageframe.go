@@ -32,6 +32,10 @@ func (h *Handlers) counted(r *http.Request, title string, nav layout.Nav, path .
 		"status":     "The status is changed.",
 		"deleted":    "The event is deleted.",
 		"bulk":       "Done.",
+
+		"scheduled":   "The schedule is added.",
+		"unscheduled": "The schedule is deleted.",
+		"imported":    "The events are made, and run by their schedules.",
 	}[r.URL.Query().Get("done")]
 	return f, nil
 }

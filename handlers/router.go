@@ -21,6 +21,7 @@ import (
 	"cronium.dev/files"
 	"cronium.dev/jobs"
 	"cronium.dev/live"
+	"cronium.dev/schedule"
 	"cronium.dev/secrets"
 	"cronium.dev/static"
 	"cronium.dev/store"
@@ -123,6 +124,7 @@ type Handlers struct {
 	openAPI *huma.OpenAPI // what the page of the API shows
 	// peopled is set once it is known that there are people: there are ever after.
 	peopled atomic.Bool
+	plans   schedule.Plans
 	gzips   sync.Pool // of *gzip.Writer: each is 800 KB to make
 }
 
@@ -188,6 +190,7 @@ func (h *Handlers) table() []Route {
 		h.eventRoutes(),
 		h.jobRoutes(),
 		h.queueRoutes(),
+		h.scheduleRoutes(),
 		h.referenceRoutes(),
 		h.hookRoutes(),
 		h.webhookRoutes(),

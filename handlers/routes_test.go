@@ -334,7 +334,10 @@ func kindOf(t *testing.T, pattern string) string {
 	t.Helper()
 	before, _, _ := strings.Cut(pattern, "/{id}")
 	kind := before[strings.LastIndexByte(before, '/')+1:]
-	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals", "variables", "webhooks", "deliveries"}, kind) {
+	if before == "/api/logs" { // what earlier clients call jobs
+		kind = "jobs"
+	}
+	if !slices.Contains([]string{"events", "jobs", "executions", "tokens", "people", "sessions", "servers", "agents", "agent-codes", "terminals", "variables", "schedules", "webhooks", "deliveries"}, kind) {
 		t.Fatalf("the walk does not know what the id in %s is: teach plant to make one", pattern)
 	}
 	return kind
@@ -373,6 +376,11 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	if err := s.store.BeginSession(t.Context(), session, []byte(member.Email), 0, time.Hour); err != nil {
 		t.Fatal(err)
 	}
+	schedule := cronium.DefaultSchedule()
+	schedule.EventID, schedule.Name, schedule.Expression = event.ID, name, "0 2 * * *"
+	if err := s.store.CreateSchedule(t.Context(), workspace, &schedule); err != nil {
+		t.Fatal(err)
+	}
 	webhook, delivery := cronium.NewWebhook(), cronium.NewID()
 	webhook.ID, webhook.WorkspaceID, webhook.EventID, webhook.Hook, webhook.Name, webhook.ChangedBy = cronium.NewID(), workspace, event.ID, cronium.NewID().String(), name, name
 	_, hookSecret := s.hookSecret(t, workspace, "")
@@ -395,7 +403,7 @@ func plantNamed(t *testing.T, s *site, workspace, owner cronium.ID, name string)
 	return map[string]string{
 		"variables": variable.String(), "servers": server.String(), "agents": code.String(), "agent-codes": code.String(), "terminals": terminal.String(),
 		"events": event.ID.String(), "jobs": job.String(), "executions": execution.String(), "tokens": token.String(),
-		"people": member.ID.String(), "sessions": session.ID.String(),
+		"people": member.ID.String(), "sessions": session.ID.String(), "schedules": schedule.ID.String(),
 		"webhooks": webhook.ID.String(), "deliveries": delivery.String(),
 	}
 }

@@ -153,10 +153,12 @@ func (h *Handlers) pageTopics(r *http.Request) ([]*pageTopic, error) {
 			topics = append(topics, &pageTopic{topic: live.EventsTopic(workspace), event: name, pause: listPause, due: true})
 		case name == "servers":
 			topics = append(topics, &pageTopic{topic: live.ServersTopic(workspace), event: name, pause: serversPause, due: true})
+		case name == "schedules":
+			topics = append(topics, &pageTopic{topic: live.SchedulesTopic(workspace), event: name, pause: serversPause, due: true})
 		case name == "webhooks":
 			topics = append(topics, &pageTopic{topic: live.WebhooksTopic(workspace), event: name, pause: listPause, due: true})
 		default:
-			problems.Add(false, "topics", "%q is not known; it takes job:ID, merged:ID, jobs, events, webhooks and servers with commas between", name)
+			problems.Add(false, "topics", "%q is not known; it takes job:ID, merged:ID, jobs, events, schedules, webhooks and servers with commas between", name)
 		}
 		problems.Add(len(topics) <= maxTopics, "topics", "must be at most %d", maxTopics)
 		if len(problems) > 0 {

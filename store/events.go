@@ -31,6 +31,11 @@ func scanEvent(e *cronium.Event) []any {
 // fails with CodeInvalid for what is out of bounds and with CodeConflict where
 // the name is taken.
 func (s *Store) CreateEvent(ctx context.Context, workspace cronium.ID, e *cronium.Event, content cronium.Content, note string, author Author) error {
+	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error { return createEvent(ctx, tx, workspace, e, content, note, author) })
+	return mapError(err, "create event")
+}
+
+func createEvent(ctx context.Context, tx pgx.Tx, workspace cronium.ID, e *cronium.Event, content cronium.Content, note string, author Author) error {
 	if e.Status == "" {
 		e.Status = cronium.EventDraft
 	}
@@ -40,18 +45,15 @@ func (s *Store) CreateEvent(ctx context.Context, workspace cronium.ID, e *croniu
 		return err
 	}
 	e.ID, e.WorkspaceID, e.Version = cronium.NewID(), workspace, 1
-	err := s.workspace(ctx, workspace, func(tx pgx.Tx) error {
-		err := tx.QueryRow(ctx, `
-			INSERT INTO events (id, workspace_id, name, description, type, status, version, concurrency, rate_count, rate_seconds)
-			VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9) RETURNING created_at, updated_at`,
-			e.ID, workspace, e.Name, e.Description, e.Type, e.Status, content.Concurrency, content.Rate.Count, content.Rate.Seconds).Scan(&e.CreatedAt, &e.UpdatedAt)
-		if err != nil {
-			return nameTaken(err, e.Name)
-		}
-		_, err = insertVersion(ctx, tx, workspace, e.ID, 1, content, note, author)
-		return err
-	})
-	return mapError(err, "create event")
+	err := tx.QueryRow(ctx, `
+		INSERT INTO events (id, workspace_id, name, description, type, status, version, concurrency, rate_count, rate_seconds)
+		VALUES ($1, $2, $3, $4, $5, $6, 1, $7, $8, $9) RETURNING created_at, updated_at`,
+		e.ID, workspace, e.Name, e.Description, e.Type, e.Status, content.Concurrency, content.Rate.Count, content.Rate.Seconds).Scan(&e.CreatedAt, &e.UpdatedAt)
+	if err != nil {
+		return nameTaken(err, e.Name)
+	}
+	_, err = insertVersion(ctx, tx, workspace, e.ID, 1, content, note, author)
+	return err
 }
 
 // nameTaken says in words that another event has the name.

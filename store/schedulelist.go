@@ -230,3 +230,27 @@ func (s *Store) ScheduledJobs(ctx context.Context, workspace cronium.ID, from, t
 	})
 	return counts, mapError(err, "count the jobs of schedules")
 }
+
+// FailedInstants lists instants whose jobs failed, the newest first: of those
+// that fired in time.
+func (s *Store) FailedInstants(ctx context.Context, workspace cronium.ID, from, to time.Time, limit int) ([]InstantRow, error) {
+	var list []InstantRow
+	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `
+			SELECT j.source_id, j.fire_at, j.id, j.event_id, e.name, s.name, j.status, j.result, j.error
+			FROM jobs j JOIN schedules s ON s.id = j.source_id JOIN events e ON e.id = j.event_id
+			WHERE j.workspace_id = $1 AND j.id >= $2 AND j.id < $3 AND j.status IN ('FAILED', 'CANCELLED') AND j.trigger = 'SCHEDULE'
+				AND j.fire_at >= $4 AND j.fire_at < $5
+				AND NOT EXISTS (SELECT FROM schedule_instants i WHERE i.schedule_id = j.source_id AND i.instant = j.fire_at AND i.outcome = 'LATE')
+			ORDER BY j.id DESC LIMIT $6`, workspace, cronium.IDFloor(from.Add(-5*time.Minute)), cronium.IDFloor(to.Add(lateness)), from, to, limit)
+		if err != nil {
+			return err
+		}
+		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (InstantRow, error) {
+			r := InstantRow{Instant: cronium.Instant{WorkspaceID: workspace, Count: 1, Outcome: cronium.OutcomeFired}}
+			return r, row.Scan(&r.ScheduleID, &r.At, &r.Job, &r.EventID, &r.EventName, &r.ScheduleName, &r.JobStatus, &r.JobResult, &r.JobError)
+		})
+		return err
+	})
+	return list, mapError(err, "list failed instants of schedules")
+}

@@ -54,6 +54,9 @@ function show(root = document) {
   }
 }
 
+// The server lays days out by it.
+document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
 show();
 setInterval(show, 20000);
 document.addEventListener("htmx:after:swap", () => show());

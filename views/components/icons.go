@@ -14,6 +14,8 @@ func shape(name string) string {
 		return `<rect width="20" height="5" x="2" y="3" rx="1"/><path d="M4 8v11a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2V8"/><path d="M10 12h4"/>`
 	case "busy":
 		return `<path d="M21 12a9 9 0 1 1-6.219-8.56"/>`
+	case "calendar":
+		return `<path d="M8 2v4"/><path d="M16 2v4"/><rect width="18" height="18" x="3" y="4" rx="2"/><path d="M3 10h18"/>`
 	case "check":
 		return `<path d="M20 6 9 17l-5-5"/>`
 	case "clock":

@@ -33,10 +33,11 @@ type Nav string
 
 // The parts that are built.
 const (
-	NavHome    Nav = "home"
-	NavEvents  Nav = "events"
-	NavJobs    Nav = "jobs"
-	NavServers Nav = "servers"
+	NavHome     Nav = "home"
+	NavEvents   Nav = "events"
+	NavJobs     Nav = "jobs"
+	NavSchedule Nav = "schedule"
+	NavServers  Nav = "servers"
 
 	NavVariables Nav = "variables"
 	NavWebhooks  Nav = "webhooks"
@@ -80,6 +81,7 @@ func (f Frame) links() []navLink {
 		{nav: NavHome, url: "/", label: "Home", icon: "home"},
 		{nav: NavEvents, url: "/events", label: "Events", icon: "events", count: f.Events, countedNoun: "events"},
 		{nav: NavJobs, url: "/jobs", label: "Jobs", icon: "jobs", count: f.OpenJobs, countedNoun: "not finished"},
+		{nav: NavSchedule, url: "/schedule", label: "Schedule", icon: "calendar"},
 		{nav: NavServers, url: "/servers", label: "Servers", icon: "server"},
 		{nav: NavVariables, url: "/variables", label: "Variables", icon: "key"},
 		{nav: NavWebhooks, url: "/webhooks", label: "Webhooks", icon: "link"},
