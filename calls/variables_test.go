@@ -1,9 +1,11 @@
 package calls
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cronium.dev/cronium"
@@ -197,4 +199,40 @@ func dump(s *site) string {
 		}
 	}
 	return all.String()
+}
+
+// However many scripts change a variable at the very same time, also as it is
+// made, each change counts, whatever server process works on it.
+func TestChangesAtTheSameTimeAllCount(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	other := New(s.Config)
+	s.secret("lock", "", `"nobody"`)
+	var all sync.WaitGroup
+	var swapped atomic.Int64
+	for n := range 50 {
+		of := s.execution()
+		calls := []*Calls{s.Calls, other}[n%2]
+		ask := func(number uint64, method, params string) string {
+			of.Number = number
+			answer, err := calls.Call(t.Context(), of, "variable."+method, json.RawMessage(params))
+			if err != nil {
+				t.Errorf("%s: %v", method, err)
+			}
+			return string(answer)
+		}
+		all.Go(func() {
+			ask(1, "increment", `{"key":"count","by":2}`)
+			ask(2, "append", fmt.Sprintf(`{"key":"list","value":%d}`, n))
+			if ask(3, "compare_and_set", fmt.Sprintf(`{"key":"lock","expected":"nobody","value":"holder-%d"}`, n)) == `{"swapped":true}` {
+				swapped.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	s.wants("get", `{"key":"count"}`, `{"value":100}`)
+	s.wants("append", `{"key":"list","value":"last"}`, `{"length":51}`)
+	if n := swapped.Load(); n != 1 {
+		t.Errorf("%d scripts hold the lock", n)
+	}
 }
