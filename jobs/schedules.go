@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -23,6 +24,9 @@ const (
 	// after an error.
 	duePause = 20 * time.Millisecond
 	dueRetry = time.Second
+	// dueHelpers is how many more transactions a crowd is fired by at once: while
+	// the database works on one, this process makes the next.
+	dueHelpers = 2
 )
 
 // fireSchedules fires what is due until ctx ends. Each process does; the
@@ -38,6 +42,7 @@ func (e *Engine) fireSchedules(ctx context.Context) {
 			e.Log.Warn("schedules were not fired and will be tried again", "error", err)
 		}
 		if wait == 0 {
+			e.fireCrowd(ctx, f.busy)
 			continue
 		}
 		timer := time.NewTimer(wait)
@@ -48,6 +53,26 @@ func (e *Engine) fireSchedules(ctx context.Context) {
 		}
 		timer.Stop()
 	}
+}
+
+// fireCrowd fires with several hands until fewer are due than one transaction
+// takes. busy is since when there were more.
+func (e *Engine) fireCrowd(ctx context.Context, busy time.Time) {
+	var hands sync.WaitGroup
+	for range 1 + dueHelpers {
+		hands.Go(func() {
+			f := &firer{engine: e, busy: busy}
+			for ctx.Err() == nil {
+				if wait, err := f.fire(ctx); wait > 0 {
+					if err != nil && ctx.Err() == nil {
+						e.Log.Warn("schedules were not fired and will be tried again", "error", err)
+					}
+					return
+				}
+			}
+		})
+	}
+	hands.Wait()
 }
 
 // firer decides what becomes of instants: the store's Scheduler.

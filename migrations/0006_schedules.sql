@@ -26,8 +26,7 @@ CREATE TABLE schedules (
     updated_at     timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX schedules_due ON schedules (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX schedules_by_event ON schedules (event_id, id);
-CREATE INDEX schedules_by_workspace ON schedules (workspace_id, next_at, id);
+CREATE INDEX schedules_by_event ON schedules (event_id); -- each firing writes every index, so there are few
 
 -- What became of each instant: the proof that none is fired twice. No foreign
 -- keys, because rows come by the hundred thousand; they go with time.

@@ -172,20 +172,26 @@ func insertInstants(ctx context.Context, tx pgx.Tx, firings []Firing) (known map
 			}
 		}
 	}
-	rows, err := tx.Query(ctx, `
+	tag, err := tx.Exec(ctx, `
 		INSERT INTO schedule_instants (schedule_id, workspace_id, instant, last_instant, outcome, reason, job_id, count)
 		SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[], $7::uuid[], $8::int[])
-		ON CONFLICT DO NOTHING RETURNING job_id`, schedules, workspaces, at, last, outcomes, reasons, jobs, counts)
+		ON CONFLICT DO NOTHING`, schedules, workspaces, at, last, outcomes, reasons, jobs, counts)
 	if err != nil {
 		return nil, fmt.Errorf("insert instants: %w", err)
 	}
-	var job *cronium.ID
-	_, err = pgx.ForEachRow(rows, []any{&job}, func() error {
-		if job != nil {
-			delete(fires, *job)
-		}
-		return nil
-	})
+	if int(tag.RowsAffected()) == len(schedules) {
+		return nil, nil
+	}
+	rows, err := tx.Query(ctx, `
+		SELECT i.job_id FROM unnest($1::uuid[], $2::timestamptz[]) k(schedule, instant)
+		JOIN schedule_instants i ON i.schedule_id = k.schedule AND i.instant = k.instant WHERE i.job_id IS NOT NULL`, schedules, at)
+	if err != nil {
+		return nil, fmt.Errorf("read instants: %w", err)
+	}
+	stored, err := pgx.CollectRows(rows, pgx.RowTo[cronium.ID])
+	for _, job := range stored {
+		delete(fires, job)
+	}
 	return fires, err
 }
 

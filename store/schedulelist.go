@@ -55,7 +55,7 @@ func (r *ScheduleRow) Cursor() ScheduleCursor {
 
 // where builds the condition and the order; every value is a parameter.
 func (f ScheduleFilter) where(workspace cronium.ID) (where, order string, args []any) {
-	conditions := []string{"s.workspace_id = $1"}
+	conditions := []string{"s.workspace_id = $1", "e.workspace_id = $1"} // schedules are found by their events
 	args = []any{workspace}
 	add := func(condition string, values ...any) {
 		numbers := make([]any, len(values))

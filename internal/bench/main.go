@@ -94,5 +94,5 @@ func allNames() []string {
 }
 
 func figures() []figure {
-	return slices.Concat(startFigures(), sshFigures(), containerFigures(), queueFigures(), fairFigures(), fleetFigures(), installedFigures(), healthFigures(), outputFigures(), variableFigures(), growthFigures(), memoryFigures(), pageFigures())
+	return slices.Concat(startFigures(), sshFigures(), containerFigures(), queueFigures(), fairFigures(), scheduleFigures(), fleetFigures(), installedFigures(), healthFigures(), outputFigures(), variableFigures(), growthFigures(), memoryFigures(), pageFigures())
 }
