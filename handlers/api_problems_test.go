@@ -77,8 +77,8 @@ func TestARefusalSaysWhatIsAccepted(t *testing.T) {
 		body         any
 		field, says  string
 	}{
-		{"GET", "/jobs?stauts=FAILED", nil, "stauts", "is not a parameter of this address, which takes cursor, event, event_id, limit, result, since, status, trigger, until"},
-		{"GET", "/whoami?a=1", nil, "a", "is not a parameter of this address, which takes none"},
+		{"GET", "/jobs?stauts=FAILED", nil, "stauts", "is not a parameter of this address, which takes cursor, event, event_id, fields, id, limit, result, since, status, trigger, until"},
+		{"GET", "/whoami?a=1", nil, "a", "is not a parameter of this address, which takes fields"},
 		{"GET", "/jobs?limit=1000", nil, "limit", "must be a whole number between 1 and 200"},
 		{"GET", "/jobs?limit=many", nil, "limit", "must be a whole number between 1 and 200"},
 		{"GET", "/jobs?trigger=cron", nil, "trigger", "must be MANUAL, API, RERUN or TEST"},
@@ -88,13 +88,13 @@ func TestARefusalSaysWhatIsAccepted(t *testing.T) {
 		{"POST", "/events", "{\"name\": }", "body", "must be JSON; what was sent is not, from byte 10 on"},
 		{"POST", "/events", object{"nme": "x"}, "nme", "is not known here; known are content, description, name, note, status, type"},
 		{"POST", "/events", object{"name": 7}, "name", "must be text, in quotes"},
-		{"POST", "/events", object{"type": "PERL"}, "type", "must be PYTHON, NODEJS or BASH"},
+		{"POST", "/events", object{"type": "PERL"}, "type", "must be PYTHON, NODEJS, BASH or HTTP_REQUEST"},
 		{"POST", "/events", object{"content": 7}, "content", "must be a JSON object with concurrency, entry, environment"},
 		{"POST", "/events", object{"content": object{"files": 7}}, "content.files", "must be a list, in brackets"},
 		{"POST", "/events", object{"content": object{"files": []int{7}}}, "content.files[0]", "must be a JSON object with content, name"},
 		{"POST", "/events", object{"content": object{"files": []object{{"name": "x"}}}}, "content.files[0].content", "must be there: text, in quotes"},
 		{"POST", "/events", object{"content": object{"files": []object{{"name": "x", "content": "", "mode": 1}}}}, "content.files[0].mode", "is not known here; known are content, name"},
-		{"POST", "/events", object{"content": object{"limits": object{"memory.mib": 1}}}, "content.limits.memory.mib", "is not known here; known are cpus, disk_mib"},
+		{"POST", "/events", object{"content": object{"limits": object{"memory.mib": 1}}}, "content.limits.memory.mib", "is not known here; known are artifact_mib, cpus, disk_mib"},
 		{"POST", "/events", object{"content": object{"concurrency": "two"}}, "content.concurrency", "must be a whole number, like 7"},
 		{"POST", "/events", object{"content": object{"concurrency": 1.5}}, "content.concurrency", "must be a whole number, like 7"},
 		{"POST", "/events", `{"name": "X", "type": "BASH", "content": {"concurrency": 1e300}}`, "content.concurrency", "must be a whole number, like 7"},

@@ -122,7 +122,7 @@ func (p *page) follow(selector string) {
 // so. What the page replaces meanwhile is looked for again.
 func (p *page) clickText(text string) {
 	p.t.Helper()
-	p.Do(chromedp.Click(chromedp.Search(`//*[self::main or self::dialog[@open]]//*[self::a or self::button or self::summary][starts-with(normalize-space(.), "`+text+`")]`), chromedp.NodeVisible))
+	p.OnElement(chromedp.Click(chromedp.Search(`//*[self::main or self::dialog[@open]]//*[self::a or self::button or self::summary][starts-with(normalize-space(.), "`+text+`")]`), chromedp.NodeVisible))
 }
 
 // chord presses a key together with others.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/chromedp/cdproto/runtime"
@@ -34,13 +35,29 @@ func (tab *Tab) Open(url string) {
 // visible, and clicks it.
 func (tab *Tab) Click(selector string) {
 	tab.t.Helper()
-	tab.Do(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
+	tab.OnElement(chromedp.Click(chromedp.CSS(selector), chromedp.NodeVisible))
 }
 
 // Type sends the keys of the text to the element.
 func (tab *Tab) Type(selector, text string) {
 	tab.t.Helper()
-	tab.Do(chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+	tab.OnElement(chromedp.SendKeys(chromedp.CSS(selector), text, chromedp.NodeVisible))
+}
+
+// OnElement performs a step on an element. Where the page puts another in its
+// place after it was found and before anything was done to it, that one is looked
+// for, as a person's pointer meets what is there.
+func (tab *Tab) OnElement(step Step) {
+	tab.t.Helper()
+	ctx, cancel := context.WithTimeout(tab.ctx, limit)
+	defer cancel()
+	err := chromedp.Do(ctx, step)
+	for err != nil && ctx.Err() == nil && strings.Contains(err.Error(), "node with given id") {
+		err = chromedp.Do(ctx, step)
+	}
+	if err != nil {
+		tab.t.Fatalf("in the browser: %v", err)
+	}
 }
 
 // Press sends keys to what has the focus: text, or one of the constants of

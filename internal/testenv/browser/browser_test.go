@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
+
 	"cronium.dev/internal/testenv"
 	"cronium.dev/internal/testenv/browser"
 )
@@ -68,5 +70,21 @@ func TestTabsShareNoCookies(t *testing.T) {
 	first := browser.Eval[string](one, "document.cookie = 'a=1'; document.cookie")
 	if second := browser.Eval[string](other, "document.cookie"); first != "a=1" || second != "" {
 		t.Errorf("cookies are %q and %q, want a=1 in the first tab alone", first, second)
+	}
+}
+
+func TestAnElementThatIsReplacedIsLookedForAgain(t *testing.T) {
+	t.Parallel()
+	tab := browser.New(t)
+	tab.Open(serve(t, "<p></p>"))
+	browser.Eval[bool](tab, `(() => {
+		const put = () => document.querySelector("p").replaceChildren(Object.assign(document.createElement("button"), { textContent: "Go" }));
+		put();
+		const again = setInterval(put, 2);
+		setTimeout(() => clearInterval(again), 3000);
+		return true;
+	})()`)
+	for range 30 {
+		tab.OnElement(chromedp.Focus(chromedp.CSS("p button"), chromedp.NodeVisible))
 	}
 }
