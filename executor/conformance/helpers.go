@@ -24,6 +24,7 @@ func (target Target) testHelpers(t *testing.T) {
 		cases[language+": refusals"] = func(t *testing.T) { target.testRefusals(t, scripts.refusals) }
 	}
 	cases["calls over streams that break are done once"] = target.testCallsOverCuts
+	cases["a file arrives whole over streams that break"] = target.testArtifactOverCuts
 	each(t, cases)
 }
 
@@ -127,6 +128,24 @@ print(n)
 	Result{finish, err, sink}.Exited(t, 0)
 	equal(t, "stdout", sink.Stdout(), fmt.Sprintf("%d\n", calls))
 	if cuts() < 5 {
+		t.Errorf("there were only %d cuts", cuts())
+	}
+}
+
+// testArtifactOverCuts keeps a file of many parts while the streams that carry them
+// break, mostly in the middle of a part.
+func (target Target) testArtifactOverCuts(t *testing.T) {
+	place, cuts := target.cut(t, 5, 600_000, 2_000_000)
+	answers, sink := NewAnswers(nil), NewRecorder(t)
+	sink.Answer = answers.Answer
+	run := Bash(`yes 'line of a report' | head -c 8000000 | cronium save-artifact - report >/dev/null`).Run(target.Key)
+	finish, err := executor.Drive(Context(t), place, run, sink)
+	Result{finish, err, sink}.Exited(t, 0)
+	want := strings.Repeat("line of a report\n", 8_000_000/17+1)[:8_000_000]
+	if got := answers.Artifact("report"); string(got) != want {
+		t.Errorf("%d bytes arrived, want %d as they were", len(got), len(want))
+	}
+	if cuts() < 3 {
 		t.Errorf("there were only %d cuts", cuts())
 	}
 }
