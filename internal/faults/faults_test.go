@@ -72,7 +72,9 @@ type run struct {
 	strikes *strikes
 }
 
-func newRun(t *testing.T, random *rand.Rand) *run {
+// newDir makes the folder of a run, which is removed with what a failed run has
+// left running; its logs are kept then.
+func newDir(t *testing.T) string {
 	t.Helper()
 	// Not t.TempDir, whose folders PostgreSQL's user may not enter.
 	dir, err := os.MkdirTemp("", "cronium-faults-")
@@ -100,6 +102,12 @@ func newRun(t *testing.T, random *rand.Rand) *run {
 			t.Fatal(err)
 		}
 	}
+	return dir
+}
+
+func newRun(t *testing.T, random *rand.Rand) *run {
+	t.Helper()
+	dir := newDir(t)
 	var binaries instance.Binaries
 	built := make(chan error, 1)
 	go func() {
