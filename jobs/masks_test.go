@@ -138,3 +138,28 @@ func TestARotationSealsSecretsAnew(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// What is held back is not lost with what ran the script.
+func TestWhatIsHeldBackIsKeptWhereTheEndIsLost(t *testing.T) {
+	t.Parallel()
+	s := newSite(t).withSecrets()
+	event := s.event(cronium.EventBash, `printf 'x tall-gi'; sleep 600`, nil)
+	s.secret("TOKEN", "tall-giraffe-77")
+	p := s.start(0)
+	job := s.run(p, event, "")
+	s.eventually(job.ID, "the beginning", func(*store.JobRow) bool {
+		executions := s.executions(job.ID)
+		return len(executions) == 1 && strings.HasPrefix(s.output(executions[0].ID), "x ")
+	})
+	place, err := p.backend.Find(t.Context(), s.executions(job.ID)[0].TargetRef)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := place.Destroy(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.final(job.ID)
+	if e := s.executions(job.ID)[0]; e.Status != cronium.ExecutionLost || s.output(e.ID) != "x *******" {
+		t.Errorf("it is %s and printed %q", e.Status, s.output(e.ID))
+	}
+}
