@@ -48,6 +48,13 @@ func Printable(s string, most int) string {
 	return string([]rune(s)[:min(most, utf8.RuneCountInString(s))])
 }
 
+// AgentHolder is the server process that holds the connection of an agent.
+type AgentHolder struct {
+	Process  ID
+	Hostname string
+	Address  string // how other processes reach it, a URL; "" where they cannot
+}
+
 // EnrolledAgent is an agent as its key tells.
 type EnrolledAgent struct {
 	ServerID    ID

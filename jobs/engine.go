@@ -34,8 +34,9 @@ type Config struct {
 	Calls         Caller       // answers scripts; nil: each call is one that is not known
 	Box           *secrets.Box // opens the secrets that are masked in output; nil: there are none
 	Version       string
-	MaxRuns       int // executions of a kind of target of this machine at once in this process
-	MaxRemoteRuns int // executions at once over SSH, and as many on agents that dial in
+	Address       string // how other processes reach this one, a URL; "" where they cannot
+	MaxRuns       int    // executions of a kind of target of this machine at once in this process
+	MaxRemoteRuns int    // executions at once over SSH, and as many on agents that dial in
 	// Patience is how long after its last limit an execution may be without an
 	// end before it is given up as LOST; 0 = 10 minutes.
 	Patience time.Duration
@@ -118,7 +119,7 @@ func (e *Engine) Start(ctx context.Context) error {
 	if err := e.syncTurns(ctx); err != nil {
 		return err
 	}
-	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.fireSchedules, e.watchCancels, e.sweepLoop, e.keepTurns} {
+	for _, loop := range []func(context.Context){e.keepLease, e.adoptLoop, e.fireSchedules, e.followEnds, e.watchCancels, e.sweepLoop, e.keepTurns} {
 		e.loops.Go(func() { loop(e.ctx) })
 	}
 	if err := e.queue.Start(ctx); err != nil {
@@ -135,7 +136,7 @@ func (e *Engine) process() store.Process {
 	if err != nil {
 		host = "unknown"
 	}
-	return store.Process{ID: e.id, Hostname: host, PID: os.Getpid(), Version: e.Version}
+	return store.Process{ID: e.id, Hostname: host, PID: os.Getpid(), Version: e.Version, Address: e.Address}
 }
 
 // Stop hands over what runs and ends: no script is stopped. It fetches nothing

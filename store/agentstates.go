@@ -68,6 +68,19 @@ func (s *Store) AgentGone(ctx context.Context, process, server cronium.ID) error
 	return mapError(err, "note the end of an agent's connection")
 }
 
+// AgentHolder finds the living process that holds the agent's connection. It fails
+// with ErrNotFound where none does.
+func (s *Store) AgentHolder(ctx context.Context, server cronium.ID) (*cronium.AgentHolder, error) {
+	var h cronium.AgentHolder
+	err := s.worker.QueryRow(ctx, `
+		SELECT p.id, p.hostname, p.address FROM server_states st JOIN processes p ON p.id = st.holder
+		WHERE st.server_id = $1 AND p.lease_until > now()`, server).Scan(&h.Process, &h.Hostname, &h.Address)
+	if err != nil {
+		return nil, mapError(err, "find who holds an agent")
+	}
+	return &h, nil
+}
+
 // OfflineAgents marks the servers whose agents nobody has heard of for
 // AgentGrace, and no process that was alive since then holds, and gives the workspaces that have such.
 func (s *Store) OfflineAgents(ctx context.Context) ([]cronium.ID, error) {

@@ -22,6 +22,7 @@ type Process struct {
 	Hostname  string
 	PID       int
 	Version   string
+	Address   string // how other processes reach it, a URL; "" where they cannot
 	StartedAt time.Time
 	Alive     bool // its lease has not run out
 }
@@ -31,10 +32,10 @@ type Process struct {
 // in the meantime stays theirs, because executions name their owner.
 func (s *Store) RenewLease(ctx context.Context, p Process) error {
 	_, err := s.worker.Exec(ctx, `
-		INSERT INTO processes (id, hostname, pid, version, lease_until)
-		VALUES ($1, $2, $3, $4, now() + $5::interval)
+		INSERT INTO processes (id, hostname, pid, version, lease_until, address)
+		VALUES ($1, $2, $3, $4, now() + $5::interval, $6)
 		ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until`,
-		p.ID, p.Hostname, p.PID, p.Version, Lease)
+		p.ID, p.Hostname, p.PID, p.Version, Lease, p.Address)
 	return mapError(err, "renew lease")
 }
 
@@ -49,7 +50,7 @@ func (s *Store) EndLease(ctx context.Context, id cronium.ID) error {
 // more than a day ago are removed by Tidy.
 func (s *Store) Processes(ctx context.Context) ([]Process, error) {
 	rows, err := s.worker.Query(ctx, `
-		SELECT id, hostname, pid, version, started_at, lease_until > now() AS alive
+		SELECT id, hostname, pid, version, address, started_at, lease_until > now() AS alive
 		FROM processes ORDER BY id DESC LIMIT 200`)
 	if err != nil {
 		return nil, mapError(err, "list processes")

@@ -32,6 +32,7 @@ const Path = "/agent/v1/connect"
 const (
 	ProtocolServe = "cronium-agent/1" // gRPC; the agent is its server
 	ProtocolJoin  = "cronium-join/1"  // one question, one answer: see Join
+	ProtocolRelay = "cronium-relay/1" // another process of the server: RelayQuestion, RelayAnswer, then gRPC
 )
 
 // handshakeLimit is how long the inner handshake may take.
@@ -98,7 +99,7 @@ func ServerConfig(key ed25519.PrivateKey) (*tls.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.NextProtos = []string{ProtocolServe, ProtocolJoin}
+	c.NextProtos = []string{ProtocolServe, ProtocolJoin, ProtocolRelay}
 	c.ClientAuth = tls.RequireAnyClientCert
 	c.VerifyConnection = func(state tls.ConnectionState) error {
 		_, err := PeerKey(state)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"cronium.dev/agent/tunnel"
 	"cronium.dev/artifacts/bucket"
 	"cronium.dev/auth"
 	"cronium.dev/cronium"
@@ -29,6 +30,7 @@ type serveCommand struct {
 	artifactFlags
 	Listen         string   `env:"CRONIUM_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address and port of the pages and the API. Port 0 takes a free one. Without it ${default}."`
 	URL            string   `env:"CRONIUM_URL" placeholder:"URL" help:"How browsers reach this server, if not by its listen address: https://cronium.example."`
+	InternalURL    string   `name:"internal-url" env:"CRONIUM_INTERNAL_URL" placeholder:"URL" help:"How other server processes of this installation reach this one, for terminals and files on agents that are connected here: http://10.0.0.5:8080. Without it its listen address."`
 	TLSCert        string   `name:"tls-cert" env:"CRONIUM_TLS_CERT" placeholder:"FILE" help:"Certificate chain (PEM). With --tls-key the server speaks HTTPS and HTTP/2."`
 	TLSKey         string   `name:"tls-key" env:"CRONIUM_TLS_KEY" placeholder:"FILE" help:"The certificate's key (PEM)."`
 	TrustedProxies []string `name:"trusted-proxy" env:"CRONIUM_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."`
@@ -92,6 +94,10 @@ func (c *serveCommand) Validate() error {
 		u, err := url.Parse(c.URL)
 		p.Add(err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && strings.Trim(u.Path, "/") == "",
 			"--url", "must be like https://cronium.example, without a path, not %q", c.URL)
+	}
+	if c.InternalURL != "" {
+		_, err := tunnel.CheckURL(c.InternalURL)
+		p.Add(err == nil, "--internal-url", "must be like http://10.0.0.5:8080, not %q", c.InternalURL)
 	}
 	p.Add((c.TLSCert == "") == (c.TLSKey == ""), "--tls-cert", "and --tls-key must be given together")
 	for _, proxy := range c.TrustedProxies {

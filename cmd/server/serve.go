@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -59,7 +60,7 @@ func (c *serveCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	engine, err := targets.engine(c, s, hub, box, key, log)
+	engine, err := targets.engine(c, s, hub, box, key, c.internalAddress(listener), log)
 	if err != nil {
 		return err
 	}
@@ -128,6 +129,28 @@ func (c *serveCommand) address(listener net.Listener) string {
 		host = "localhost"
 	}
 	return scheme + "://" + net.JoinHostPort(host, port)
+}
+
+// internalAddress is how other server processes reach this one. Without
+// --internal-url it is its own listen address; one that listens everywhere cannot
+// know by which name others would, so only those of the same machine do.
+func (c *serveCommand) internalAddress(listener net.Listener) string {
+	if c.InternalURL != "" {
+		return c.InternalURL
+	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		scheme = "https"
+	}
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		return ""
+	}
+	host := address.IP.String()
+	if address.IP.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
 }
 
 // announce prints, as the last line of a start, where to go. The code is in the

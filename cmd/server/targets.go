@@ -97,13 +97,13 @@ func (c *serveCommand) agentFiles() (map[string]string, error) {
 }
 
 // engine wires the life of jobs.
-func (t *targets) engine(c *serveCommand, s *store.Store, hub *live.Hub, box *secrets.Box, key ed25519.PrivateKey, log *slog.Logger) (*jobs.Engine, error) {
+func (t *targets) engine(c *serveCommand, s *store.Store, hub *live.Hub, box *secrets.Box, key ed25519.PrivateKey, address string, log *slog.Logger) (*jobs.Engine, error) {
 	backends := map[cronium.TargetKind]executor.Backend{cronium.TargetContainer: t.containers, cronium.TargetAgent: t.agents, cronium.TargetSSH: t.servers}
 	if t.local != nil {
 		backends[cronium.TargetProcess] = t.local
 	}
 	return jobs.New(jobs.Config{
-		ID: t.process, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version,
+		ID: t.process, Store: s, Hub: hub, Backends: backends, Key: key, Log: log, Version: version, Address: address,
 		Calls: calls.New(calls.Config{Store: s, Box: box, Changed: func(job cronium.ID) { hub.Publish(live.JobTopic(job)) }}), Box: box, MaxRuns: c.MaxRuns, MaxRemoteRuns: c.MaxRemoteRuns, LockDir: filepath.Join(c.Data, "processes"),
 	})
 }

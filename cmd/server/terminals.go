@@ -49,7 +49,7 @@ func (t *targets) agent(ctx context.Context, server *cronium.Server) (*executor.
 	target := server.ID.String()
 	switch server.Kind {
 	case cronium.ServerAgent:
-		link, err = t.agents.Agent(ctx, server.ID)
+		link, err = t.agents.Reach(ctx, server.ID)
 	default:
 		target = "server-" + target
 		link, err = t.servers.Agent(ctx, server.ID, "")

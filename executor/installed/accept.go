@@ -51,11 +51,14 @@ func (b *Backend) Accept(w http.ResponseWriter, r *http.Request, address netip.A
 	// The request is over for the server now, and so is its context.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), 2*joinLimit)
 	defer cancel()
-	if conn.Protocol == tunnel.ProtocolJoin {
+	switch conn.Protocol {
+	case tunnel.ProtocolJoin:
 		b.join(ctx, conn, address)
-		return nil
+	case tunnel.ProtocolRelay:
+		b.acceptRelay(ctx, conn, address)
+	default:
+		b.admit(ctx, conn, address)
 	}
-	b.admit(ctx, conn, address)
 	return nil
 }
 

@@ -30,6 +30,9 @@ type Registry interface {
 	AgentsHeld(ctx context.Context, process cronium.ID, servers []cronium.ID) error
 	AgentGone(ctx context.Context, process, server cronium.ID) error
 	OfflineAgents(ctx context.Context) ([]cronium.ID, error)
+	// AgentHolder fails with cronium.ErrNotFound where no living process holds the
+	// agent's connection.
+	AgentHolder(ctx context.Context, server cronium.ID) (*cronium.AgentHolder, error)
 	// OpenExecutions tells which of the executions are not final.
 	OpenExecutions(ctx context.Context, ids []cronium.ID) ([]cronium.ID, error)
 }
@@ -77,7 +80,10 @@ type Backend struct {
 	binaries binaries
 	admitted atomic.Int64 // agents, since the process began
 
-	tasks sync.WaitGroup // what ends and tidies connections
+	tasks sync.WaitGroup // what ends and tidies connections, and relays
+
+	relaying  context.Context // ends with Close
+	endRelays func()
 
 	mu     sync.Mutex
 	agents map[cronium.ID]*agent
@@ -107,7 +113,9 @@ func New(config Config) (*Backend, error) {
 	if config.UpdateSettle == 0 {
 		config.UpdateSettle = 3 * time.Minute
 	}
-	return &Backend{config: config, tls: inner, crowd: make(chan struct{}, maxCrowd), asking: make(chan struct{}, maxAsking), agents: map[cronium.ID]*agent{}}, nil
+	b := &Backend{config: config, tls: inner, crowd: make(chan struct{}, maxCrowd), asking: make(chan struct{}, maxAsking), agents: map[cronium.ID]*agent{}}
+	b.relaying, b.endRelays = context.WithCancel(context.Background())
+	return b, nil
 }
 
 // Close ends all connections. What runs on the agents goes on, and they look for
@@ -120,6 +128,7 @@ func (b *Backend) Close() {
 		all = append(all, a.connections()...)
 	}
 	b.mu.Unlock()
+	b.endRelays()
 	for _, h := range all {
 		h.link.Close()
 		h.conn.Close()
