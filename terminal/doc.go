@@ -9,6 +9,10 @@
 //     comes back, to this process or to another, sees the end of the recording
 //     and goes on.
 //
+// A terminal of an event gets a container with its first connection, as a run
+// would, and the container goes with the shell; a sweep of containers removes what
+// a death left, and keeps those of terminals that are open.
+//
 // Recordings are asciicast v2 (docs.asciinema.org), sealed in parts with the
 // workspace's key. What is typed is not recorded: it would hold passwords.
 package terminal
