@@ -103,14 +103,14 @@ func connect(ctx context.Context, c *Connection, through *line, trace *trace) (n
 // resolve gives the IP addresses of the machine.
 func resolve(ctx context.Context, c *Connection, trace *trace) ([]string, error) {
 	end := trace.begin(StepResolve)
-	if net.ParseIP(c.Address) != nil {
-		return []string{c.Address}, end(c.Address, nil)
-	}
-	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
-	defer cancel()
-	addresses, err := net.DefaultResolver.LookupHost(ctx, c.Address)
-	if err != nil {
-		return nil, end("", resolveFailure(c, err))
+	addresses := []string{c.Address}
+	if net.ParseIP(c.Address) == nil {
+		ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+		defer cancel()
+		var err error
+		if addresses, err = net.DefaultResolver.LookupHost(ctx, c.Address); err != nil {
+			return nil, end("", resolveFailure(c, err))
+		}
 	}
 	for _, address := range addresses {
 		if ip, err := netip.ParseAddr(address); err == nil && cronium.MetadataAddress(ip) {
