@@ -103,7 +103,7 @@ func (h *Handlers) renderWelcome(w http.ResponseWriter, r *http.Request, status 
 	if page.Frame, err = h.counted(r, "Home", layout.NavHome); err != nil {
 		return err
 	}
-	page.Modules = []string{"js/starter.js"}
+	page.Modules, page.Zone = []string{"js/starter.js"}, viewerZone(r).String()
 	if page.Script == "" {
 		page.Script = cronium.NewContent(page.Type).Files[0].Content
 	}

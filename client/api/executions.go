@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"net/url"
+	"strconv"
 )
 
 // GetExecutionOptions are what GetExecution can be asked with beside its path. What is zero is not sent.
@@ -31,11 +32,19 @@ func (a API) GetExecution(ctx context.Context, id string, options GetExecutionOp
 
 // ListExecutionsOptions are what ListExecutions can be asked with beside its path. What is zero is not sent.
 type ListExecutionsOptions struct {
+	Limit  int64  // Most entries in one answer
+	Cursor string // The next of an earlier answer
 	Fields string // Only these fields, separated by commas: attempt, cleanup_ms, cpu_ms, created_at, error, exit_code, finished_at, id, job_id, out_of_memory, output_bytes, output_dropped_bytes, output_lines, peak_memory_bytes, progress, run_ms, server_id, setup_ms, signal, started_at, status, target, warm
 }
 
 func (o ListExecutionsOptions) send() (query url.Values, headers []string) {
 	query = url.Values{}
+	if o.Limit != 0 {
+		query.Add("limit", strconv.FormatInt(o.Limit, 10))
+	}
+	if o.Cursor != "" {
+		query.Add("cursor", o.Cursor)
+	}
 	if o.Fields != "" {
 		query.Add("fields", o.Fields)
 	}

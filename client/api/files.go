@@ -7,6 +7,36 @@ import (
 	"net/url"
 )
 
+// ExportBundleOptions are what ExportBundle can be asked with beside its path. What is zero is not sent.
+type ExportBundleOptions struct {
+	Fields string // Only these fields, separated by commas: documents
+}
+
+func (o ExportBundleOptions) send() (query url.Values, headers []string) {
+	query = url.Values{}
+	if o.Fields != "" {
+		query.Add("fields", o.Fields)
+	}
+	return query, headers
+}
+
+// ExportBundle asks: give the workspace as documents.
+//
+// GET /api/v1/bundle
+func (a API) ExportBundle(ctx context.Context, options ExportBundleOptions) (answer *ExportBundleOutputBody, err error) {
+	query, headers := options.send()
+	answer = new(ExportBundleOutputBody)
+	return answer, a.Client.Do(ctx, "GET", "/bundle", query, nil, answer, headers...)
+}
+
+// ApplyBundle asks: make the workspace what documents say.
+//
+// POST /api/v1/bundle
+func (a API) ApplyBundle(ctx context.Context, body ApplyBundleInputBody) (answer *ApplyBundleOutputBody, err error) {
+	answer = new(ApplyBundleOutputBody)
+	return answer, a.Client.Do(ctx, "POST", "/bundle", nil, body, answer)
+}
+
 // ListFilesOptions are what ListFiles can be asked with beside its path. What is zero is not sent.
 type ListFilesOptions struct {
 	Path   string // Absolute; without it, the home of the agent's user

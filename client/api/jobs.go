@@ -43,6 +43,7 @@ func (a API) TestEvent(ctx context.Context, id string, body TestEventInputBody) 
 type ListJobsOptions struct {
 	Limit   int64  // Most entries in one answer
 	Cursor  string // The next of an earlier answer
+	ID      string // Those whose id begins so: 6 characters or more
 	Status  string // One or more of QUEUED, CLAIMED, RUNNING, COMPLETED, FAILED, CANCELLED with commas between
 	Result  string // One or more of SUCCESS, FAILURE, TIMEOUT, CANCELLED, PARTIAL with commas between
 	EventID string
@@ -60,6 +61,9 @@ func (o ListJobsOptions) send() (query url.Values, headers []string) {
 	}
 	if o.Cursor != "" {
 		query.Add("cursor", o.Cursor)
+	}
+	if o.ID != "" {
+		query.Add("id", o.ID)
 	}
 	if o.Status != "" {
 		query.Add("status", o.Status)
@@ -177,7 +181,7 @@ type ListTargetsOptions struct {
 	Cursor     string // The next of an earlier answer
 	Status     string // One or more of WAITING, QUEUED, RUNNING, SUCCESS, FAILURE, TIMEOUT, CANCELLED, LOST, SKIPPED with commas between
 	OutputHash string // Those whose script printed this
-	Fields     string // Only these fields, separated by commas: attempts, condition, execution_id, exit_code, finished_at, kind, next_attempt, output, output_hash, position, reason, server, server_id, started_at, status
+	Fields     string // Only these fields, separated by commas: attempts, condition, execution_id, exit_code, finished_at, host, kind, next_attempt, output, output_hash, position, reason, server, server_id, started_at, status
 }
 
 func (o ListTargetsOptions) send() (query url.Values, headers []string) {

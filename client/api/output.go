@@ -86,9 +86,12 @@ func (a API) SearchOutput(ctx context.Context, id string, options SearchOutputOp
 
 // GetMergedOutputOptions are what GetMergedOutput can be asked with beside its path. What is zero is not sent.
 type GetMergedOutputOptions struct {
-	From     int64 // First line of all, from 0; below zero counted from the end: -300 is the last 300 lines
-	Limit    int64 // Most lines
-	Download bool  // Everything, as text
+	From      int64  // Below zero the last lines: -300 is the last 300
+	Cursor    string // next of the page before
+	Limit     int64  // Most lines; a page may have fewer
+	Q         string // Lines that contain this alone: plain text, at most 1,000 bytes, on one line
+	MatchCase bool   // Tell upper from lower case in q
+	Download  bool   // Everything, as text
 }
 
 func (o GetMergedOutputOptions) send() (query url.Values, headers []string) {
@@ -96,8 +99,17 @@ func (o GetMergedOutputOptions) send() (query url.Values, headers []string) {
 	if o.From != 0 {
 		query.Add("from", strconv.FormatInt(o.From, 10))
 	}
+	if o.Cursor != "" {
+		query.Add("cursor", o.Cursor)
+	}
 	if o.Limit != 0 {
 		query.Add("limit", strconv.FormatInt(o.Limit, 10))
+	}
+	if o.Q != "" {
+		query.Add("q", o.Q)
+	}
+	if o.MatchCase {
+		query.Add("match_case", "true")
 	}
 	if o.Download {
 		query.Add("download", "true")

@@ -9,6 +9,14 @@ import (
 	"time"
 )
 
+// ImportCrontab asks: make events and schedules of a crontab's text.
+//
+// POST /api/v1/schedule/import
+func (a API) ImportCrontab(ctx context.Context, body ImportCrontabInputBody) (answer *ImportCrontabOutputBody, err error) {
+	answer = new(ImportCrontabOutputBody)
+	return answer, a.Client.Do(ctx, "POST", "/schedule/import", nil, body, answer)
+}
+
 // ListInstantsOptions are what ListInstants can be asked with beside its path. What is zero is not sent.
 type ListInstantsOptions struct {
 	Limit   int64     // Most entries in one answer
@@ -105,7 +113,7 @@ type ListSchedulesOptions struct {
 	Q      string // Part of the event's or the schedule's name, in any case
 	Paused string
 	Sort   string
-	Fields string // Only these fields, separated by commas: event_name, event_status
+	Fields string // Only these fields, separated by commas: created_at, ends_at, event_id, event_name, event_status, expression, id, input, jitter_seconds, kind, last_job, max_runs, missed, missed_limit, name, next_at, overlap, paused, runs, starts_at, updated_at, words, zone
 }
 
 func (o ListSchedulesOptions) send() (query url.Values, headers []string) {

@@ -54,7 +54,7 @@ type ListServersOptions struct {
 	State    string // One or more of UNKNOWN, ONLINE, OFFLINE, BLOCKED with commas between
 	Kind     string
 	Archived bool   // Archived ones alone
-	Fields   string // Only these fields, separated by commas: address, archived_at, created_at, description, environment, error, health, host_key, id, jumps, kind, name, offered_key, port, running, seen_at, signs_in, state, state_since, tags, updated_at, user
+	Fields   string // Only these fields, separated by commas: address, agent_update_error, archived_at, created_at, description, environment, error, health, host_key, id, jumps, kind, name, offered_key, port, running, seen_at, signs_in, state, state_since, tags, updated_at, user
 }
 
 func (o ListServersOptions) send() (query url.Values, headers []string) {
@@ -144,7 +144,7 @@ func (a API) DeleteServer(ctx context.Context, id string) error {
 
 // GetServerOptions are what GetServer can be asked with beside its path. What is zero is not sent.
 type GetServerOptions struct {
-	Fields string // Only these fields, separated by commas: address, archived_at, created_at, description, environment, error, health, host_key, id, jumps, kind, name, offered_key, port, running, seen_at, signs_in, state, state_since, tags, updated_at, user
+	Fields string // Only these fields, separated by commas: address, agent_update_error, archived_at, created_at, description, environment, error, health, host_key, id, jumps, kind, name, offered_key, port, running, seen_at, signs_in, state, state_since, tags, updated_at, user
 }
 
 func (o GetServerOptions) send() (query url.Values, headers []string) {
@@ -266,4 +266,12 @@ func (a API) DecideHostKey(ctx context.Context, id string, body DecideKeyInputBo
 func (a API) RevokeAgent(ctx context.Context, id string) (answer *RevokeAgentOutputBody, err error) {
 	answer = new(RevokeAgentOutputBody)
 	return answer, a.Client.Do(ctx, "POST", "/servers/"+url.PathEscape(id)+"/revoke-agent", nil, nil, answer)
+}
+
+// UpdateAgent asks: try a failed update of an agent again.
+//
+// POST /api/v1/servers/{id}/update-agent
+func (a API) UpdateAgent(ctx context.Context, id string) (answer *Server, err error) {
+	answer = new(Server)
+	return answer, a.Client.Do(ctx, "POST", "/servers/"+url.PathEscape(id)+"/update-agent", nil, nil, answer)
 }

@@ -8,6 +8,14 @@ import (
 	"strconv"
 )
 
+// OpenEventTerminal asks: open a terminal in a container of an event's image.
+//
+// POST /api/v1/events/{id}/terminals
+func (a API) OpenEventTerminal(ctx context.Context, id string, body OpenTerminalInputBody) (answer *Terminal, err error) {
+	answer = new(Terminal)
+	return answer, a.Client.Do(ctx, "POST", "/events/"+url.PathEscape(id)+"/terminals", nil, body, answer)
+}
+
 // OpenTerminal asks: open a terminal on a server.
 //
 // POST /api/v1/servers/{id}/terminals
@@ -21,7 +29,8 @@ type ListTerminalsOptions struct {
 	Limit    int64  // Most entries in one answer
 	Cursor   string // The next of an earlier answer
 	ServerID string // On this server alone
-	Fields   string // Only these fields, separated by commas: address, bytes, ended_at, ending, id, server_id, started_at, target, user_name
+	EventID  string // In containers of this event's image alone
+	Fields   string // Only these fields, separated by commas: address, bytes, ended_at, ending, event_id, id, server_id, started_at, target, user_name
 }
 
 func (o ListTerminalsOptions) send() (query url.Values, headers []string) {
@@ -34,6 +43,9 @@ func (o ListTerminalsOptions) send() (query url.Values, headers []string) {
 	}
 	if o.ServerID != "" {
 		query.Add("server_id", o.ServerID)
+	}
+	if o.EventID != "" {
+		query.Add("event_id", o.EventID)
 	}
 	if o.Fields != "" {
 		query.Add("fields", o.Fields)
@@ -52,7 +64,7 @@ func (a API) ListTerminals(ctx context.Context, options ListTerminalsOptions) (a
 
 // GetTerminalOptions are what GetTerminal can be asked with beside its path. What is zero is not sent.
 type GetTerminalOptions struct {
-	Fields string // Only these fields, separated by commas: address, bytes, ended_at, ending, id, server_id, started_at, target, user_name
+	Fields string // Only these fields, separated by commas: address, bytes, ended_at, ending, event_id, id, server_id, started_at, target, user_name
 }
 
 func (o GetTerminalOptions) send() (query url.Values, headers []string) {

@@ -17,6 +17,13 @@ type AcceptKeysOutputBody struct {
 	Keys []KeyOutcome `json:"keys"`
 }
 
+// Action is a type of the API.
+type Action struct {
+	Event *EventStep  `json:"event,omitempty"`
+	Tool  *ToolAction `json:"tool,omitempty"`
+	When  string      `json:"when"`
+}
+
 // ActivityBucket is a type of the API.
 type ActivityBucket struct {
 	Failed    int64     `json:"failed"` // FAILURE, TIMEOUT and PARTIAL
@@ -71,6 +78,34 @@ type AgentKeysOutputBody struct {
 	Keys []AgentKey `json:"keys"`
 }
 
+// ApplyBundleInputBody is a type of the API.
+type ApplyBundleInputBody struct {
+	Documents []Document `json:"documents,omitempty"` // Required, at most 2,000
+	DryRun    *bool      `json:"dry_run,omitempty"`   // Change nothing
+	Prune     *bool      `json:"prune,omitempty"`     // Take out what no document has
+}
+
+// ApplyBundleOutputBody is a type of the API.
+type ApplyBundleOutputBody struct {
+	Applied bool     `json:"applied"` // false after a dry run
+	Changes []Change `json:"changes"` // What became, or would become, of each thing
+}
+
+// Artifact is a type of the API.
+type Artifact struct {
+	CreatedAt   time.Time `json:"created_at"`
+	ExecutionID string    `json:"execution_id"`
+	ID          string    `json:"id"`
+	Name        string    `json:"name"`   // Unique in its execution
+	Sha256      string    `json:"sha256"` // Hexadecimal
+	Size        int64     `json:"size"`   // Bytes
+}
+
+// ArtifactsOutputBody is a type of the API.
+type ArtifactsOutputBody struct {
+	Artifacts []Artifact `json:"artifacts"`
+}
+
 // AttentionItem is a type of the API.
 type AttentionItem struct {
 	EventID    string    `json:"event_id"`
@@ -86,6 +121,36 @@ type AttentionItem struct {
 type AttentionOutputBody struct {
 	Events  []AttentionItem `json:"events"`
 	Servers []Server        `json:"servers"` // That are OFFLINE or BLOCKED, by name, at most 20
+}
+
+// BulkVariable is a type of the API.
+type BulkVariable struct {
+	Environment string       `json:"environment"`
+	Error       string       `json:"error,omitempty"`  // Why it was refused
+	Fields      []FieldError `json:"fields,omitempty"` // What of it was wrong
+	ID          string       `json:"id,omitempty"`     // Absent where it was refused
+	Key         string       `json:"key"`
+	Version     int64        `json:"version,omitempty"`
+}
+
+// BulkVariablesInputBody is a type of the API.
+type BulkVariablesInputBody struct {
+	Delete    []VariableName  `json:"delete,omitempty"`
+	Variables []NamedVariable `json:"variables,omitempty"` // To be made, or changed where they are there
+}
+
+// BulkVariablesOutputBody is a type of the API.
+type BulkVariablesOutputBody struct {
+	Deleted   []BulkVariable `json:"deleted"`
+	Variables []BulkVariable `json:"variables"` // In the order of the request
+}
+
+// Change is a type of the API.
+type Change struct {
+	Action string        `json:"action"`
+	Fields []FieldChange `json:"fields,omitempty"` // With CHANGE: what differs
+	Kind   string        `json:"kind"`
+	Name   string        `json:"name"`
 }
 
 // ChangeEventInputBody is a type of the API.
@@ -119,6 +184,7 @@ type Content struct {
 	Retry       *Retry          `json:"retry,omitempty"`
 	Stage       *string         `json:"stage,omitempty"`
 	Target      *string         `json:"target,omitempty"`
+	Then        []Action        `json:"then,omitempty"`
 }
 
 // CreateAgentCodeInputBody is a type of the API.
@@ -143,7 +209,20 @@ type CreateEventInputBody struct {
 
 // CreateScheduleInputBody is a type of the API.
 type CreateScheduleInputBody struct {
-	EventID *string `json:"event_id,omitempty"` // Required
+	EndsAt        *string         `json:"ends_at,omitempty"`        // No instant after it, as RFC 3339; empty for none
+	EventID       *string         `json:"event_id,omitempty"`       // Required
+	Expression    *string         `json:"expression,omitempty"`     // CRON: */15 8-18 * * 1-5, with seconds before it, @daily, CRON_TZ=Europe/Berlin 0 2 * * *. INTERVAL: 90s, 1h30m, 2d. ONCE: 2027-03-01 08:30
+	Input         json.RawMessage `json:"input,omitempty"`          // Of its jobs; null for the event's own
+	JitterSeconds *int64          `json:"jitter_seconds,omitempty"` // Each instant is fired up to that later: 0 to 3,600
+	Kind          *string         `json:"kind,omitempty"`
+	MaxRuns       *int64          `json:"max_runs,omitempty"`     // Jobs in all, 0 = no limit
+	Missed        *string         `json:"missed,omitempty"`       // Instants at which no server ran: skipped, one run for all of them, or a run each for the last missed_limit
+	MissedLimit   *int64          `json:"missed_limit,omitempty"` // With ALL: 1 to 1,000
+	Name          *string         `json:"name,omitempty"`         // At most 120 characters; empty: its words
+	Overlap       *string         `json:"overlap,omitempty"`      // While the last run goes on: run as well, skip, let one wait, or cancel the last one
+	Paused        *bool           `json:"paused,omitempty"`       // Its instants are recorded and fire nothing
+	StartsAt      *string         `json:"starts_at,omitempty"`    // No instant before it, as RFC 3339; empty for none
+	Zone          *string         `json:"zone,omitempty"`         // An IANA name
 }
 
 // CreateTokenInputBody is a type of the API.
@@ -153,10 +232,105 @@ type CreateTokenInputBody struct {
 	Scope     *string    `json:"scope,omitempty"`      // Required
 }
 
+// CreateWebhookInputBody is a type of the API.
+type CreateWebhookInputBody struct {
+	Allow           []string `json:"allow,omitempty"`
+	Enabled         *bool    `json:"enabled,omitempty"`
+	EventID         string   `json:"event_id"`
+	Header          *string  `json:"header,omitempty"`
+	Headers         []string `json:"headers,omitempty"`
+	Name            *string  `json:"name,omitempty"`
+	OnceHeader      *string  `json:"once_header,omitempty"`
+	RatePerMinute   *int64   `json:"rate_per_minute,omitempty"`
+	Secret          *string  `json:"secret,omitempty"` // One that the sender chose; without it one is made
+	Style           *string  `json:"style,omitempty"`
+	TimestampHeader *string  `json:"timestamp_header,omitempty"`
+	WaitSeconds     *int64   `json:"wait_seconds,omitempty"`
+	WindowSeconds   *int64   `json:"window_seconds,omitempty"`
+}
+
+// CreatedWebhookBody is a type of the API.
+type CreatedWebhookBody struct {
+	Allow           []string        `json:"allow"` // Addresses and ranges that may send; none for all
+	ChangedBy       string          `json:"changed_by"`
+	CreatedAt       time.Time       `json:"created_at"`
+	Enabled         bool            `json:"enabled"`
+	EventID         string          `json:"event_id"`
+	EventName       string          `json:"event_name,omitempty"`
+	Header          string          `json:"header"`  // With hmac the header of the signature, with key that of the secret; else empty
+	Headers         []string        `json:"headers"` // Given to the job: its input is then {"body": …, "headers": {…}}
+	ID              string          `json:"id"`
+	LastAt          *time.Time      `json:"last_at,omitempty"` // Of the newest request that is kept
+	LastVerdict     string          `json:"last_verdict,omitempty"`
+	Name            string          `json:"name"`
+	OnceHeader      string          `json:"once_header"`       // The header that makes a repeated request the same one; empty for none
+	RatePerMinute   int64           `json:"rate_per_minute"`   // Verified requests, 1 to 60,000, counted by each server process
+	Secret          string          `json:"secret"`            // This once
+	Secrets         []WebhookSecret `json:"secrets,omitempty"` // Those that count, the newest first
+	Style           string          `json:"style"`             // How a sender shows that it knows the secret
+	TimestampHeader string          `json:"timestamp_header"`  // With hmac: the header of the signed time, in seconds since 1970; empty where the body alone is signed
+	UpdatedAt       time.Time       `json:"updated_at"`
+	URL             string          `json:"url"`            // Nobody can guess it; the secret is not in it
+	WaitSeconds     int64           `json:"wait_seconds"`   // 0: answer at once with the job's id; else wait up to that long, at most 60, and answer with its output
+	WindowSeconds   int64           `json:"window_seconds"` // How old or far ahead a signed time may be, 10 to 3,600
+}
+
+// CrontabEntry is a type of the API.
+type CrontabEntry struct {
+	Command string     `json:"command"`
+	EventID string     `json:"event_id,omitempty"`
+	Line    int64      `json:"line"`
+	Name    string     `json:"name"` // Of the event
+	NextAt  *time.Time `json:"next_at,omitempty"`
+	Notes   []string   `json:"notes,omitempty"`   // What is different here
+	Problem string     `json:"problem,omitempty"` // Why it is not made
+	Words   string     `json:"words,omitempty"`   // When it runs
+}
+
+// CrontabIgnore is a type of the API.
+type CrontabIgnore struct {
+	Line   int64  `json:"line"`
+	Reason string `json:"reason"`
+}
+
 // DecideKeyInputBody is a type of the API.
 type DecideKeyInputBody struct {
 	Decision *string `json:"decision,omitempty"` // Required
 	Key      *string `json:"key,omitempty"`      // Required with accept: the key that the host shows, as known_hosts has it
+}
+
+// Delivery is a type of the API.
+type Delivery struct {
+	Address     string           `json:"address"`
+	At          time.Time        `json:"at"`
+	Body        string           `json:"body,omitempty"` // Its first 64 KiB
+	By          string           `json:"by,omitempty"`   // Who sent it from the page or by the API
+	ContentType string           `json:"content_type,omitempty"`
+	Headers     []DeliveryHeader `json:"headers,omitempty"`
+	ID          string           `json:"id"`
+	JobID       string           `json:"job_id,omitempty"`
+	Reason      string           `json:"reason,omitempty"` // Why it was refused
+	ReplayOf    string           `json:"replay_of,omitempty"`
+	Size        int64            `json:"size"`   // Of the body, in bytes
+	Status      int64            `json:"status"` // Of the answer
+	Verdict     string           `json:"verdict"`
+	Verified    bool             `json:"verified"` // It showed that its sender knows the secret
+	WebhookID   string           `json:"webhook_id"`
+}
+
+// DeliveryHeader is a type of the API.
+type DeliveryHeader struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Document is a type of the API.
+type Document struct {
+	Fields json.RawMessage `json:"fields"`         // As /bundle/schema describes them
+	File   *string         `json:"file,omitempty"` // Where it was read, for messages
+	Kind   string          `json:"kind"`
+	Line   *int64          `json:"line,omitempty"`
+	Name   string          `json:"name"` // Of a variable its key, with @ and its environment where it has one
 }
 
 // DuplicateEventInputBody is a type of the API.
@@ -241,6 +415,12 @@ type EventRow struct {
 	Version     int64       `json:"version"` // The current version
 }
 
+// EventStep is a type of the API.
+type EventStep struct {
+	ID    string          `json:"id"`
+	Input json.RawMessage `json:"input,omitempty"`
+}
+
 // Execution is a type of the API.
 type Execution struct {
 	Attempt            int64      `json:"attempt"` // From 1; of a job on servers on each of them
@@ -271,6 +451,19 @@ type Execution struct {
 // ExecutionsOutputBody is a type of the API.
 type ExecutionsOutputBody struct {
 	Executions []Execution `json:"executions"`
+	Next       string      `json:"next,omitempty"` // Pass it as cursor for the next page; absent on the last
+}
+
+// ExportBundleOutputBody is a type of the API.
+type ExportBundleOutputBody struct {
+	Documents []Document `json:"documents"`
+}
+
+// FieldChange is a type of the API.
+type FieldChange struct {
+	After  string `json:"after,omitempty"`  // As JSON, cut after 200 characters; empty: it goes
+	Before string `json:"before,omitempty"` // As JSON, cut after 200 characters; empty: it was not there
+	Path   string `json:"path"`             // Like content.limits.timeout_seconds
 }
 
 // FieldError is a type of the API.
@@ -356,6 +549,22 @@ type HostKey struct {
 type IgnoredLine struct {
 	Line int64  `json:"line"`
 	Text string `json:"text"`
+}
+
+// ImportCrontabInputBody is a type of the API.
+type ImportCrontabInputBody struct {
+	DryRun *bool   `json:"dry_run,omitempty"` // Only say what would be made
+	Format *string `json:"format,omitempty"`  // system: with a user before each command, like /etc/crontab. Found out where it is not sent
+	Target *string `json:"target,omitempty"`  // container, or the id of a server
+	Text   *string `json:"text,omitempty"`    // Required: what crontab -l prints, at most 1 MiB
+	Zone   *string `json:"zone,omitempty"`    // The time zone of its machine, an IANA name; CRON_TZ in the text comes before it
+}
+
+// ImportCrontabOutputBody is a type of the API.
+type ImportCrontabOutputBody struct {
+	Entries []CrontabEntry  `json:"entries"`
+	Ignored []CrontabIgnore `json:"ignored"` // Lines that become nothing, with the reason
+	Made    int64           `json:"made"`    // Events, or those that could be made with dry_run
 }
 
 // ImportFields is a type of the API.
@@ -444,7 +653,7 @@ type Job struct {
 	Trigger     string          `json:"trigger"`
 	TriggeredBy string          `json:"triggered_by"`
 	Version     int64           `json:"version"`           // Of the event; below zero for a test run
-	Waiting     string          `json:"waiting,omitempty"` // What keeps a queued job from running: concurrency, group, rate, quota or paused
+	Waiting     string          `json:"waiting,omitempty"` // What keeps a queued job from running: concurrency, group, rate, overlap, quota or paused
 }
 
 // KeyOutcome is a type of the API.
@@ -456,6 +665,7 @@ type KeyOutcome struct {
 
 // Limits is a type of the API.
 type Limits struct {
+	ArtifactMib    *int64   `json:"artifact_mib,omitempty"`
 	CPUs           *float64 `json:"cpus,omitempty"`
 	DiskMib        *int64   `json:"disk_mib,omitempty"`
 	MemoryMib      *int64   `json:"memory_mib,omitempty"`
@@ -472,6 +682,12 @@ type Line struct {
 	Partial *bool   `json:"partial,omitempty"` // The line has no end yet
 	Stream  string  `json:"stream"`            // Of its first byte
 	Text    string  `json:"text"`              // Without the line feed
+}
+
+// ListDeliveriesOutputBody is a type of the API.
+type ListDeliveriesOutputBody struct {
+	Deliveries []Delivery `json:"deliveries"`
+	Next       string     `json:"next,omitempty"` // Pass it as cursor for the next page; absent on the last
 }
 
 // ListEventsOutputBody is a type of the API.
@@ -538,16 +754,47 @@ type ListUpcomingOutputBody struct {
 	More     bool       `json:"more"`     // There are more in these hours than limit
 }
 
+// ListVariablesOutputBody is a type of the API.
+type ListVariablesOutputBody struct {
+	Next      string              `json:"next,omitempty"` // Pass it as cursor for the next page; absent on the last
+	Variables []WorkspaceVariable `json:"variables"`
+}
+
 // ListVersionsOutputBody is a type of the API.
 type ListVersionsOutputBody struct {
 	Next     string    `json:"next,omitempty"` // Pass it as cursor for the next page; absent on the last
 	Versions []Version `json:"versions"`
 }
 
+// ListWebhooksOutputBody is a type of the API.
+type ListWebhooksOutputBody struct {
+	Next     string    `json:"next,omitempty"` // Pass it as cursor for the next page; absent on the last
+	Webhooks []Webhook `json:"webhooks"`
+}
+
+// NamedVariable is a type of the API.
+type NamedVariable struct {
+	AllEvents   *bool           `json:"all_events,omitempty"` // Each event may use it
+	Description *string         `json:"description,omitempty"`
+	Environment *string         `json:"environment,omitempty"`
+	Events      []string        `json:"events,omitempty"` // Those that may, where not all may
+	Key         string          `json:"key"`
+	Secret      *bool           `json:"secret,omitempty"`
+	Type        *string         `json:"type,omitempty"`
+	Value       json.RawMessage `json:"value,omitempty"` // JSON of the type: "text", 42, true, {"any": "JSON"}
+}
+
 // OpenTerminalInputBody is a type of the API.
 type OpenTerminalInputBody struct {
 	Columns *int64 `json:"columns,omitempty"`
 	Rows    *int64 `json:"rows,omitempty"`
+}
+
+// OutgoingOutputBody is a type of the API.
+type OutgoingOutputBody struct {
+	Allow     []string   `json:"allow"` // Addresses (10.0.0.5), ranges (10.0.0.0/8), names (wiki.example) and all names below one (*.corp.example)
+	ChangedAt *time.Time `json:"changed_at,omitempty"`
+	ChangedBy string     `json:"changed_by,omitempty"`
 }
 
 // Page is a type of the API.
@@ -600,8 +847,21 @@ type Plan struct {
 
 // PreviewScheduleInputBody is a type of the API.
 type PreviewScheduleInputBody struct {
-	After *time.Time `json:"after,omitempty"` // The first of them is after this; now where it is not sent
-	Count *int64     `json:"count,omitempty"` // Instants in the answer
+	After         *time.Time      `json:"after,omitempty"`          // The first of them is after this; now where it is not sent
+	Count         *int64          `json:"count,omitempty"`          // Instants in the answer
+	EndsAt        *string         `json:"ends_at,omitempty"`        // No instant after it, as RFC 3339; empty for none
+	Expression    *string         `json:"expression,omitempty"`     // CRON: */15 8-18 * * 1-5, with seconds before it, @daily, CRON_TZ=Europe/Berlin 0 2 * * *. INTERVAL: 90s, 1h30m, 2d. ONCE: 2027-03-01 08:30
+	Input         json.RawMessage `json:"input,omitempty"`          // Of its jobs; null for the event's own
+	JitterSeconds *int64          `json:"jitter_seconds,omitempty"` // Each instant is fired up to that later: 0 to 3,600
+	Kind          *string         `json:"kind,omitempty"`
+	MaxRuns       *int64          `json:"max_runs,omitempty"`     // Jobs in all, 0 = no limit
+	Missed        *string         `json:"missed,omitempty"`       // Instants at which no server ran: skipped, one run for all of them, or a run each for the last missed_limit
+	MissedLimit   *int64          `json:"missed_limit,omitempty"` // With ALL: 1 to 1,000
+	Name          *string         `json:"name,omitempty"`         // At most 120 characters; empty: its words
+	Overlap       *string         `json:"overlap,omitempty"`      // While the last run goes on: run as well, skip, let one wait, or cancel the last one
+	Paused        *bool           `json:"paused,omitempty"`       // Its instants are recorded and fire nothing
+	StartsAt      *string         `json:"starts_at,omitempty"`    // No instant before it, as RFC 3339; empty for none
+	Zone          *string         `json:"zone,omitempty"`         // An IANA name
 }
 
 // PreviewScheduleOutputBody is a type of the API.
@@ -612,7 +872,7 @@ type PreviewScheduleOutputBody struct {
 
 // Problem is a type of the API.
 type Problem struct {
-	Code      string       `json:"code"`                 // invalid, unauthorized, forbidden, not_found, conflict, limited, unavailable, too_large, method or internal
+	Code      string       `json:"code"`                 // invalid, unauthorized, forbidden, not_found, conflict, limited, unavailable, too_large, method, media_type, failed or internal
 	Detail    string       `json:"detail"`               // What happened and what would be right, for a person
 	Fields    []FieldError `json:"fields,omitempty"`     // Each wrong field, for code invalid
 	RequestID string       `json:"request_id,omitempty"` // Names the request in the server's log
@@ -641,7 +901,7 @@ type QueueOutputBody struct {
 type QueueReason struct {
 	EventID     string     `json:"event_id,omitempty"`
 	EventName   string     `json:"event_name,omitempty"`
-	For         string     `json:"for"` // concurrency, group, rate, quota or paused; empty: their turn, or their next attempt
+	For         string     `json:"for"` // concurrency, group, rate, overlap, quota or paused; empty: their turn, or their next attempt
 	Group       string     `json:"group,omitempty"`
 	Jobs        int64      `json:"jobs"`
 	Limit       int64      `json:"limit,omitempty"`        // Of those that may
@@ -693,6 +953,17 @@ type Retry struct {
 // RevokeAgentOutputBody is a type of the API.
 type RevokeAgentOutputBody struct {
 	Revoked int64 `json:"revoked"` // How many keys were revoked now
+}
+
+// RollWebhookInputBody is a type of the API.
+type RollWebhookInputBody struct {
+	KeepSeconds *int64  `json:"keep_seconds,omitempty"` // So long the one of before counts as well, up to 30 days
+	Secret      *string `json:"secret,omitempty"`       // One that the sender chose; without it one is made
+}
+
+// RolledWebhookBody is a type of the API.
+type RolledWebhookBody struct {
+	Secret string `json:"secret"` // This once
 }
 
 // RunEventInputBody is a type of the API.
@@ -766,34 +1037,62 @@ type ScheduleFields struct {
 
 // ScheduleRow is a type of the API.
 type ScheduleRow struct {
-	EventName   string `json:"event_name"`
-	EventStatus string `json:"event_status"`
+	CreatedAt     time.Time       `json:"created_at"`
+	EndsAt        *time.Time      `json:"ends_at,omitempty"`
+	EventID       string          `json:"event_id"`
+	EventName     string          `json:"event_name"`
+	EventStatus   string          `json:"event_status"`
+	Expression    string          `json:"expression"`
+	ID            string          `json:"id"`
+	Input         json.RawMessage `json:"input,omitempty"`
+	JitterSeconds int64           `json:"jitter_seconds"`
+	Kind          string          `json:"kind"`
+	LastJob       string          `json:"last_job,omitempty"`
+	MaxRuns       int64           `json:"max_runs"` // Jobs in all, 0 = no limit
+	Missed        string          `json:"missed"`
+	MissedLimit   int64           `json:"missed_limit"`
+	Name          string          `json:"name"`
+	NextAt        *time.Time      `json:"next_at,omitempty"` // Absent where it never fires again
+	Overlap       string          `json:"overlap"`
+	Paused        bool            `json:"paused"`
+	Runs          int64           `json:"runs"` // Jobs that it has fired
+	StartsAt      *time.Time      `json:"starts_at,omitempty"`
+	UpdatedAt     time.Time       `json:"updated_at"`
+	Words         string          `json:"words"` // When it fires, in plain English
+	Zone          string          `json:"zone"`
+}
+
+// SentOutputBody is a type of the API.
+type SentOutputBody struct {
+	Delivery string `json:"delivery"`
+	Job      string `json:"job,omitempty"` // Absent for a trial of the sender, which is answered without a job
 }
 
 // Server is a type of the API.
 type Server struct {
-	Address     string            `json:"address,omitempty"`
-	ArchivedAt  *time.Time        `json:"archived_at,omitempty"`
-	CreatedAt   time.Time         `json:"created_at"`
-	Description string            `json:"description"`
-	Environment string            `json:"environment"`
-	Error       string            `json:"error,omitempty"`    // Why it is OFFLINE or BLOCKED
-	Health      *Health           `json:"health,omitempty"`   // As it was seen last; absent before the first connection
-	HostKey     *HostKey          `json:"host_key,omitempty"` // The pinned key of the host
-	ID          string            `json:"id"`
-	Jumps       []string          `json:"jumps,omitempty"` // Servers to go through, the first one first
-	Kind        string            `json:"kind"`
-	Name        string            `json:"name"`
-	OfferedKey  *HostKey          `json:"offered_key,omitempty"` // Another key that the host shows and nobody has confirmed: it is BLOCKED
-	Port        int64             `json:"port,omitempty"`
-	Running     int64             `json:"running"` // Executions that are open on it
-	SeenAt      *time.Time        `json:"seen_at,omitempty"`
-	SignsIn     *bool             `json:"signs_in,omitempty"` // Something is stored to sign in with
-	State       string            `json:"state"`
-	StateSince  time.Time         `json:"state_since"`
-	Tags        map[string]string `json:"tags"`
-	UpdatedAt   time.Time         `json:"updated_at"`
-	User        string            `json:"user,omitempty"`
+	Address          string            `json:"address,omitempty"`
+	AgentUpdateError string            `json:"agent_update_error,omitempty"` // Why its installed agent was not updated
+	ArchivedAt       *time.Time        `json:"archived_at,omitempty"`
+	CreatedAt        time.Time         `json:"created_at"`
+	Description      string            `json:"description"`
+	Environment      string            `json:"environment"`
+	Error            string            `json:"error,omitempty"`    // Why it is OFFLINE or BLOCKED
+	Health           *Health           `json:"health,omitempty"`   // As it was seen last; absent before the first connection
+	HostKey          *HostKey          `json:"host_key,omitempty"` // The pinned key of the host
+	ID               string            `json:"id"`
+	Jumps            []string          `json:"jumps,omitempty"` // Servers to go through, the first one first
+	Kind             string            `json:"kind"`
+	Name             string            `json:"name"`
+	OfferedKey       *HostKey          `json:"offered_key,omitempty"` // Another key that the host shows and nobody has confirmed: it is BLOCKED
+	Port             int64             `json:"port,omitempty"`
+	Running          int64             `json:"running"` // Executions that are open on it
+	SeenAt           *time.Time        `json:"seen_at,omitempty"`
+	SignsIn          *bool             `json:"signs_in,omitempty"` // Something is stored to sign in with
+	State            string            `json:"state"`
+	StateSince       time.Time         `json:"state_since"`
+	Tags             map[string]string `json:"tags"`
+	UpdatedAt        time.Time         `json:"updated_at"`
+	User             string            `json:"user,omitempty"`
 }
 
 // ServerEvent is a type of the API.
@@ -859,6 +1158,11 @@ type Session struct {
 	UsedAt  time.Time `json:"used_at"` // To ten minutes
 }
 
+// SetOutgoingInputBody is a type of the API.
+type SetOutgoingInputBody struct {
+	Allow []string `json:"allow"` // All of it
+}
+
 // Step is a type of the API.
 type Step struct {
 	Detail string  `json:"detail,omitempty"`
@@ -876,6 +1180,7 @@ type Target struct {
 	ExecutionID string          `json:"execution_id,omitempty"` // The latest
 	ExitCode    int64           `json:"exit_code,omitempty"`
 	FinishedAt  *time.Time      `json:"finished_at,omitempty"`
+	Host        *TargetHost     `json:"host,omitempty"` // What the server was when the latest attempt began there, as far as it was known
 	Kind        string          `json:"kind"`
 	NextAttempt *time.Time      `json:"next_attempt,omitempty"`
 	Output      json.RawMessage `json:"output,omitempty"`      // What the script gave to output()
@@ -903,16 +1208,27 @@ type TargetGroupsOutputBody struct {
 	Groups []TargetGroup `json:"groups"`
 }
 
+// TargetHost is a type of the API.
+type TargetHost struct {
+	AgentVersion string `json:"agent_version,omitempty"`
+	Arch         string `json:"arch,omitempty"`
+	DiskTotal    int64  `json:"disk_total,omitempty"`
+	DiskUsed     int64  `json:"disk_used,omitempty"`
+	Environment  string `json:"environment,omitempty"`
+	Platform     string `json:"platform,omitempty"`
+}
+
 // Terminal is a type of the API.
 type Terminal struct {
 	Address   string     `json:"address,omitempty"` // From where it was opened
 	Bytes     int64      `json:"bytes"`             // Of the shell's output that are recorded
 	EndedAt   *time.Time `json:"ended_at,omitempty"`
-	Ending    string     `json:"ending,omitempty"` // How it ended
+	Ending    string     `json:"ending,omitempty"`   // How it ended
+	EventID   string     `json:"event_id,omitempty"` // It is in a container of this event's image
 	ID        string     `json:"id"`
 	ServerID  string     `json:"server_id,omitempty"`
 	StartedAt time.Time  `json:"started_at"`
-	Target    string     `json:"target"` // The server's name as it was
+	Target    string     `json:"target"` // The name of the server or of the event, as it was
 	UserName  string     `json:"user_name"`
 }
 
@@ -928,6 +1244,12 @@ type TestEventInputBody struct {
 	Input   json.RawMessage `json:"input,omitempty"`
 }
 
+// TestWebhookInputBody is a type of the API.
+type TestWebhookInputBody struct {
+	Body        *string `json:"body,omitempty"` // As the sender would send it; at most 1 MiB
+	ContentType *string `json:"content_type,omitempty"`
+}
+
 // Token is a type of the API.
 type Token struct {
 	CreatedAt  time.Time  `json:"created_at"`
@@ -939,6 +1261,14 @@ type Token struct {
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 	Scope      string     `json:"scope"`
 	Token      string     `json:"token,omitempty"` // The token itself, when it is made and never again
+}
+
+// ToolAction is a type of the API.
+type ToolAction struct {
+	Action     string          `json:"action"`
+	Config     json.RawMessage `json:"config"`
+	Credential string          `json:"credential"`
+	Tool       string          `json:"tool"`
 }
 
 // TryInputBody is a type of the API.
@@ -1008,10 +1338,57 @@ type UpdateServerInputBody struct {
 	User        *string           `json:"user,omitempty"`        // To sign in as
 }
 
+// UpdateVariableInputBody is a type of the API.
+type UpdateVariableInputBody struct {
+	AllEvents   *bool           `json:"all_events,omitempty"` // Each event may use it
+	Description *string         `json:"description,omitempty"`
+	Environment *string         `json:"environment,omitempty"`
+	Events      []string        `json:"events,omitempty"` // Those that may, where not all may
+	Key         *string         `json:"key,omitempty"`
+	Secret      *bool           `json:"secret,omitempty"`
+	Type        *string         `json:"type,omitempty"`
+	Value       json.RawMessage `json:"value,omitempty"` // JSON of the type: "text", 42, true, {"any": "JSON"}
+}
+
 // Variable is a type of the API.
 type Variable struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// VariableChange is a type of the API.
+type VariableChange struct {
+	At      time.Time       `json:"at"`
+	By      string          `json:"by"`
+	JobID   string          `json:"job_id,omitempty"`
+	Size    int64           `json:"size"`
+	Type    string          `json:"type"`
+	Value   json.RawMessage `json:"value,omitempty"`
+	Version int64           `json:"version"`
+	What    string          `json:"what"`
+}
+
+// VariableHistoryOutputBody is a type of the API.
+type VariableHistoryOutputBody struct {
+	Changes []VariableChange `json:"changes"` // The newest first
+}
+
+// VariableName is a type of the API.
+type VariableName struct {
+	Environment *string `json:"environment,omitempty"`
+	Key         string  `json:"key"`
+}
+
+// VariableUse is a type of the API.
+type VariableUse struct {
+	Event   string   `json:"event"` // Its name
+	EventID string   `json:"event_id"`
+	Files   []string `json:"files"` // With the line where it stands first
+}
+
+// VariableUsesOutputBody is a type of the API.
+type VariableUsesOutputBody struct {
+	Uses []VariableUse `json:"uses"`
 }
 
 // Version is a type of the API.
@@ -1043,6 +1420,52 @@ type WarmPlace struct {
 	Wanted    int64   `json:"wanted"` // As many as the recent use is worth
 }
 
+// Webhook is a type of the API.
+type Webhook struct {
+	Allow           []string        `json:"allow"` // Addresses and ranges that may send; none for all
+	ChangedBy       string          `json:"changed_by"`
+	CreatedAt       time.Time       `json:"created_at"`
+	Enabled         bool            `json:"enabled"`
+	EventID         string          `json:"event_id"`
+	EventName       string          `json:"event_name,omitempty"`
+	Header          string          `json:"header"`  // With hmac the header of the signature, with key that of the secret; else empty
+	Headers         []string        `json:"headers"` // Given to the job: its input is then {"body": …, "headers": {…}}
+	ID              string          `json:"id"`
+	LastAt          *time.Time      `json:"last_at,omitempty"` // Of the newest request that is kept
+	LastVerdict     string          `json:"last_verdict,omitempty"`
+	Name            string          `json:"name"`
+	OnceHeader      string          `json:"once_header"`       // The header that makes a repeated request the same one; empty for none
+	RatePerMinute   int64           `json:"rate_per_minute"`   // Verified requests, 1 to 60,000, counted by each server process
+	Secrets         []WebhookSecret `json:"secrets,omitempty"` // Those that count, the newest first
+	Style           string          `json:"style"`             // How a sender shows that it knows the secret
+	TimestampHeader string          `json:"timestamp_header"`  // With hmac: the header of the signed time, in seconds since 1970; empty where the body alone is signed
+	UpdatedAt       time.Time       `json:"updated_at"`
+	URL             string          `json:"url"`            // Nobody can guess it; the secret is not in it
+	WaitSeconds     int64           `json:"wait_seconds"`   // 0: answer at once with the job's id; else wait up to that long, at most 60, and answer with its output
+	WindowSeconds   int64           `json:"window_seconds"` // How old or far ahead a signed time may be, 10 to 3,600
+}
+
+// WebhookFields is a type of the API.
+type WebhookFields struct {
+	Allow           []string `json:"allow,omitempty"`
+	Enabled         *bool    `json:"enabled,omitempty"`
+	Header          *string  `json:"header,omitempty"`
+	Headers         []string `json:"headers,omitempty"`
+	Name            *string  `json:"name,omitempty"`
+	OnceHeader      *string  `json:"once_header,omitempty"`
+	RatePerMinute   *int64   `json:"rate_per_minute,omitempty"`
+	Style           *string  `json:"style,omitempty"`
+	TimestampHeader *string  `json:"timestamp_header,omitempty"`
+	WaitSeconds     *int64   `json:"wait_seconds,omitempty"`
+	WindowSeconds   *int64   `json:"window_seconds,omitempty"`
+}
+
+// WebhookSecret is a type of the API.
+type WebhookSecret struct {
+	CreatedAt time.Time  `json:"created_at"`
+	ExpiresAt *time.Time `json:"expires_at,omitempty"` // Of one that was replaced
+}
+
 // WhoamiOutputBody is a type of the API.
 type WhoamiOutputBody struct {
 	Email         string       `json:"email"`
@@ -1060,4 +1483,23 @@ type WhoamiToken struct {
 	ID    string `json:"id"`
 	Name  string `json:"name"`
 	Scope string `json:"scope"`
+}
+
+// WorkspaceVariable is a type of the API.
+type WorkspaceVariable struct {
+	AllEvents   bool            `json:"all_events"` // Each event may use it
+	CreatedAt   time.Time       `json:"created_at"`
+	Description string          `json:"description"`
+	Environment string          `json:"environment"`      // Empty: of all environments, unless there is one of the environment
+	Events      []string        `json:"events,omitempty"` // Those that may; absent in lists
+	ID          string          `json:"id"`
+	JobID       string          `json:"job_id,omitempty"` // Of the script that changed it last
+	Key         string          `json:"key"`
+	Secret      bool            `json:"secret"`
+	Size        int64           `json:"size"` // Of the value as JSON, in bytes
+	Type        string          `json:"type"`
+	UpdatedAt   time.Time       `json:"updated_at"`
+	UpdatedBy   string          `json:"updated_by"`
+	Value       json.RawMessage `json:"value,omitempty"` // Absent: it is secret, or too long for a list
+	Version     int64           `json:"version"`
 }

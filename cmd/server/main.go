@@ -42,6 +42,7 @@ type cli struct {
 	Events     eventsCommand     `cmd:"" group:"Client" help:"List events."`
 	Servers    serversCommand    `cmd:"" group:"Client" help:"List servers."`
 	SSH        sshCommand        `cmd:"" name:"ssh" group:"Client" help:"Open a terminal on a server, through the Cronium server."`
+	Import     importCommand     `cmd:"" group:"Client" help:"Take over what other programs run."`
 	Completion completionCommand `cmd:"" group:"Client" help:"Print a shell's completion of these commands."`
 }
 

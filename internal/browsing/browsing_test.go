@@ -58,6 +58,7 @@ func Test(t *testing.T) {
 			{"signing out and in", signOutAndIn},
 			{"a person is let in by a link, changed and removed", peopleManaged},
 			{"a secret is made for an event, used by it and shown to nobody", variablesKept},
+			{"an event runs by itself, and a crontab becomes events", schedulesKept},
 			{"a session is ended from another browser", sessionEnded},
 			{"a viewer is offered nothing but to read", viewerSees},
 			{"a million lines are scrolled, searched and linked to", millionLines},

@@ -28,6 +28,7 @@ func everyPage(t *testing.T, s *site) {
 	s.finished(t, bad)
 	server, blocked := s.someServers(t)
 	variable := s.aVariable(t)
+	schedule := s.aSchedule(t, event)
 	one, run := "/events/"+event.String(), "/jobs/"+good.String()
 	for _, look := range []struct{ name, path string }{
 		{"home", "/"}, {"events", "/events"}, {"events-none", "/events?q=nothing-has-that-name"}, {"event-new", "/events/new"},
@@ -36,6 +37,7 @@ func everyPage(t *testing.T, s *site) {
 		{"jobs", "/jobs"}, {"run", run}, {"run-failure", "/jobs/" + bad.String()}, {"run-timeline", run + "?tab=timeline"}, {"run-version", run + "?tab=version"},
 		{"search", "/palette?q=invoices"}, {"people", "/people"}, {"person-new", "/people/new"}, {"person", s.someone(t)},
 		{"servers", "/servers"}, {"server", server}, {"server-blocked", blocked}, {"server-edit", blocked + "/edit"}, {"server-new", "/servers/new"}, {"servers-import", "/servers/import"},
+		{"event-when", one + "/when"}, {"schedule", "/schedule"}, {"schedule-week", "/schedule?view=week"}, {"schedule-list", "/schedule?view=list"}, {"schedule-one", schedule}, {"schedule-import", "/schedule/import"},
 		{"variables", "/variables"}, {"variable", variable}, {"variable-new", "/variables/new"},
 		{"settings-profile", "/settings/profile"}, {"settings-tokens", "/settings/tokens"}, {"settings-engine", "/settings/engine"}, {"settings-about", "/settings/about"},
 	} {
