@@ -57,6 +57,8 @@ type Engine struct {
 	metrics *metrics
 	lock    *processLock
 
+	tenure tenure // of the lease
+
 	mu   sync.Mutex
 	runs map[cronium.ID]*run // by execution
 

@@ -317,7 +317,7 @@ func TestAnEventOnATargetThatIsOffIsRefusedAndItsExecutionsWait(t *testing.T) {
 	if _, err := s.store.Enqueue(t.Context(), job, nil, noQueue); err != nil {
 		t.Fatal(err)
 	}
-	dead := cronium.NewID()
+	dead := s.mortal()
 	claim := store.Claim{JobID: job.ID, ExecutionID: cronium.NewID(), Owner: dead, Target: cronium.TargetProcess, TargetRef: "x/y"}
 	if _, err := s.store.Claim(t.Context(), claim, false); err != nil {
 		t.Fatal(err)

@@ -86,6 +86,31 @@ func TestAnAgentThatDialsAnotherProcessTakesItsExecutionsAlong(t *testing.T) {
 	}
 }
 
+// Its owner has died and its agent is connected to nobody, so nobody holds it; yet
+// it must be possible to end it.
+func TestAnExecutionOnAnAgentThatNeverComesBackIsAdoptedAndCancelled(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t)
+	dead, heir := f.start(), f.start()
+	h := f.host("edge", cronium.ServerAgent)
+	f.hold(dead, h)
+	job := f.counts(dead, 6000, h)
+	h.down.Store(true)
+	f.exec(`UPDATE server_states SET seen_at = now() - interval '1 minute' WHERE server_id = $1`, h.id)
+	dead.crash()
+	f.exec(`UPDATE processes SET lease_until = now() - interval '1 minute' WHERE id = $1`, dead.ID())
+	f.eventually(job, "an owner that lives", func(*store.JobRow) bool {
+		owner := f.executions(job)[0].Owner
+		return owner != nil && *owner == heir.ID()
+	})
+	if err := heir.Cancel(t.Context(), f.workspace, job, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	if row, e := f.final(job), f.executions(job)[0]; row.Result != cronium.ResultCancelled || e.Status != cronium.ExecutionLost {
+		t.Errorf("%+v; %+v", row.Job, e)
+	}
+}
+
 func TestATargetGoesToTheProcessThatHoldsItsAgent(t *testing.T) {
 	t.Parallel()
 	f := newFleet(t)

@@ -22,7 +22,7 @@ func (s *site) left(event cronium.ID, since time.Duration) *cronium.Job {
 	if _, err := s.store.Enqueue(s.Context(), job, nil, noQueue); err != nil {
 		s.Fatal(err)
 	}
-	execution, random, dead := cronium.IDFloor(time.Now().Add(-since)), cronium.NewID(), cronium.NewID()
+	execution, random, dead := cronium.IDFloor(time.Now().Add(-since)), cronium.NewID(), s.mortal()
 	copy(execution[6:], random[6:])
 	claim := store.Claim{JobID: job.ID, ExecutionID: execution, Owner: dead, Target: cronium.TargetContainer, TargetRef: "puppet"}
 	if _, err := s.store.Claim(s.Context(), claim, false); err != nil {
@@ -35,6 +35,16 @@ func (s *site) left(event cronium.ID, since time.Duration) *cronium.Job {
 		s.Fatal(err)
 	}
 	return job
+}
+
+// mortal is a process that claims and then dies without a trace.
+func (s *site) mortal() cronium.ID {
+	s.Helper()
+	id := cronium.NewID()
+	if err := s.store.RenewLease(s.Context(), store.Process{ID: id, Hostname: "h", PID: 1, Version: "v"}); err != nil {
+		s.Fatal(err)
+	}
+	return id
 }
 
 func unreachable(string) error { return executor.ErrUnavailable }

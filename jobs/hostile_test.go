@@ -48,10 +48,10 @@ func (p puppetPlace) Run(ctx context.Context, run executor.Run, sink executor.Si
 }
 
 // startPuppet starts a server process whose containers are a puppet.
-func (s *site) startPuppet(p puppet) *Engine { return s.startPatient(p, 0) }
+func (s *site) startPuppet(p executor.Backend) *Engine { return s.startPatient(p, 0) }
 
 // startPatient is startPuppet with a patience; 0 = the usual one.
-func (s *site) startPatient(p puppet, patience time.Duration) *Engine {
+func (s *site) startPatient(p executor.Backend, patience time.Duration) *Engine {
 	s.Helper()
 	log := slog.New(slog.NewTextHandler(s.Output(), nil))
 	hub := live.New(s.store.Pool(), log)

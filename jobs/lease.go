@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"cronium.dev/cronium"
@@ -18,18 +20,59 @@ const adoptInterval = time.Second
 // the work.
 const adoptShare = 20
 
+// tenure orders what is made without a name in the database, and then named by
+// a claim, against an end of the lease between the two: others may have removed
+// it. Whoever names something holds its lock for reading.
+type tenure struct {
+	sync.RWMutex
+	number int // of times that the lease had ended
+}
+
+func (t *tenure) now() int {
+	t.RLock()
+	defer t.RUnlock()
+	return t.number
+}
+
+// pooled is a backend that keeps places ready.
+type pooled interface {
+	// DropWarm lets go of all of them, and of those that are being made. It waits
+	// for nothing.
+	DropWarm()
+}
+
 // keepLease renews the lease until ctx ends. While the database cannot be
 // reached it tries more often.
 func (e *Engine) keepLease(ctx context.Context) {
 	for wait := store.LeaseRenewal; pause(ctx, wait); {
 		wait = store.LeaseRenewal
 		renew, cancel := context.WithTimeout(ctx, store.LeaseRenewal)
-		if err := e.Store.RenewLease(renew, e.process()); err != nil && ctx.Err() == nil {
+		err := e.Store.RenewLease(renew, e.process())
+		if errors.Is(err, store.ErrNoLease) {
+			err = e.regainLease(renew)
+		}
+		if err != nil && ctx.Err() == nil {
 			e.Log.Warn("the lease was not renewed", "error", err)
 			wait = 500 * time.Millisecond
 		}
 		cancel()
 	}
+}
+
+// regainLease goes on after the lease had ended: this process was stopped, or
+// the database was away. Others may be removing the places that it kept ready, so
+// they are dropped before anything can be claimed again.
+func (e *Engine) regainLease(ctx context.Context) error {
+	e.tenure.Lock()
+	defer e.tenure.Unlock()
+	e.tenure.number++
+	for _, backend := range e.Backends {
+		if p, ok := backend.(pooled); ok {
+			p.DropWarm()
+		}
+	}
+	e.Log.Warn("the lease of this process had ended; it lets go of what it kept ready and goes on")
+	return e.Store.RegainLease(ctx, e.id)
 }
 
 // adoptLoop takes over executions that nobody drives.

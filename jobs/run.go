@@ -164,6 +164,7 @@ func (r *run) findPlace(ctx context.Context) error {
 	defer cancel()
 	stop := context.AfterFunc(r.cancelled, cancel) // a cancel ends a long pull of an image too
 	defer stop()
+	began := r.engine.tenure.now()
 	place, err := r.makePlace(ctx)
 	if err != nil && context.Cause(ctx) == errSetupLimit {
 		if r.server != nil {
@@ -180,6 +181,11 @@ func (r *run) findPlace(ctx context.Context) error {
 	storing, done := graceful(ctx)
 	defer done()
 	err = r.insist(storing, func(ctx context.Context) error {
+		r.engine.tenure.RLock()
+		defer r.engine.tenure.RUnlock()
+		if r.engine.tenure.number != began {
+			return store.ErrNotOwner // others may have removed it; whoever adopts the execution makes another
+		}
 		return r.engine.Store.SetPlace(ctx, r.execution.ID, r.engine.id, r.execution.TargetRef, place.Ref())
 	})
 	if err != nil {

@@ -102,10 +102,10 @@ func (e *Engine) wait(args runArgs, w *store.Waits) error {
 	return nil
 }
 
-// later gives the entry back to the queue. While this process stops, that is
-// no failure.
+// later gives the entry back to the queue. While this process stops, or has no
+// lease, that is no failure.
 func (e *Engine) later(err error) error {
-	if e.ctx.Err() != nil {
+	if e.ctx.Err() != nil || errors.Is(err, store.ErrNoLease) {
 		return river.JobSnooze(time.Second)
 	}
 	return err
@@ -113,6 +113,8 @@ func (e *Engine) later(err error) error {
 
 // claim takes a warm place, if one fits, and the job.
 func (r *run) claim(ctx context.Context) error {
+	r.engine.tenure.RLock() // the place is of this time of the lease
+	defer r.engine.tenure.RUnlock()
 	limited := r.content.Limited() || r.engine.crowded.has(r.execution.WorkspaceID)
 	if !limited {
 		// With a limit the claim may well be refused, and a place that was
@@ -125,7 +127,7 @@ func (r *run) claim(ctx context.Context) error {
 	}
 	claimed, err := r.engine.Store.Claim(ctx, claim, limited)
 	if err != nil {
-		if r.place != nil && (errors.Is(err, store.ErrNotQueued) || waits(err) != nil) {
+		if r.place != nil && (errors.Is(err, store.ErrNotQueued) || errors.Is(err, store.ErrNoLease) || waits(err) != nil) {
 			r.engine.destroy(r.place)
 		}
 		return err

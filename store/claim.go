@@ -13,6 +13,25 @@ import (
 // is final.
 var ErrNotQueued = errors.New("the job is not queued any more")
 
+// ErrNoLease says that a process may not claim anything now, because others may
+// take it for dead. What was to be claimed waits as before.
+var ErrNoLease = errors.New("the lease of this process has ended")
+
+// leased is the condition that the process of a claim is alive for all others,
+// by the database's clock of this moment: a lock may have been waited for.
+const leased = `EXISTS (SELECT FROM processes p WHERE p.id = asked.owner AND p.lease_until > clock_timestamp())`
+
+// checkLease fails with ErrNoLease unless the lease holds for a second more. It
+// comes before a claim, whose own condition then refuses for other reasons only.
+func checkLease(ctx context.Context, tx pgx.Tx, process cronium.ID) error {
+	var holds bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM processes WHERE id = $1 AND lease_until > clock_timestamp() + interval '1 second')`, process).Scan(&holds)
+	if err == nil && !holds {
+		return ErrNoLease
+	}
+	return err
+}
+
 // Claim is what a process that takes a job stores of its next execution.
 type Claim struct {
 	JobID       cronium.ID
@@ -32,7 +51,7 @@ type Claimed struct {
 }
 
 // Claim makes the job CLAIMED and its execution PENDING in one transaction. It
-// fails with ErrNotQueued or with *Waits. Limits are those of now, whichever
+// fails with ErrNotQueued, ErrNoLease or with *Waits. Limits are those of now, whichever
 // version the job runs; limited says that there probably is one, which saves
 // asking twice.
 func (s *Store) Claim(ctx context.Context, claim Claim, limited bool) (*Claimed, error) {
@@ -95,7 +114,7 @@ func claimIn(ctx context.Context, tx pgx.Tx, claims []Claim, limited bool) (map[
 		claimed AS (
 			UPDATE jobs SET status = 'CLAIMED', claimed_at = now(), attempts = attempts + 1, next_attempt = NULL, waiting = ''
 			FROM asked WHERE jobs.id = asked.job_id AND jobs.status = ANY($7) AND jobs.cancelled_at IS NULL
-				AND ($8 OR `+gateless+`)
+				AND `+leased+` AND ($8 OR `+gateless+`)
 			RETURNING jobs.*, asked.execution_id, asked.owner, asked.target, asked.target_ref, asked.warm),
 		made AS (
 			INSERT INTO executions (id, workspace_id, job_id, attempt, target, target_ref, status, owner, warm)
@@ -124,6 +143,9 @@ func (s *Store) claimLimited(ctx context.Context, claim Claim) (*Claimed, error)
 		if waits, err = s.pass(ctx, tx, claim.JobID); err != nil || waits != nil {
 			return err
 		}
+		if err := checkLease(ctx, tx, claim.Owner); err != nil {
+			return err
+		}
 		found, err := claimIn(ctx, tx, []Claim{claim}, true)
 		claimed = found[claim.JobID]
 		return err
@@ -131,18 +153,19 @@ func (s *Store) claimLimited(ctx context.Context, claim Claim) (*Claimed, error)
 	if err == nil && waits != nil {
 		return nil, waits
 	}
-	if errors.Is(err, ErrNotQueued) {
-		return nil, ErrNotQueued
+	if errors.Is(err, ErrNotQueued) || errors.Is(err, ErrNoLease) {
+		return nil, err
 	}
 	return claimed, mapError(err, "claim job")
 }
 
 // SetPlace stores where a claimed execution will run, before anything is
-// started there. before is the reference that it replaces, "" for none: a place
+// started there, while the process's lease is valid. before is the reference that it replaces, "" for none: a place
 // that was gone before it was used. It may be called again when an answer was
-// lost. It fails with ErrNotOwner when the execution was taken over.
+// lost. It fails with ErrNotOwner when the execution was or may be taken over.
 func (s *Store) SetPlace(ctx context.Context, execution, owner cronium.ID, before, ref string) error {
-	tag, err := s.worker.Exec(ctx, `UPDATE executions SET target_ref = $4 WHERE id = $1 AND owner = $2 AND status = 'PENDING' AND target_ref IN ($3, $4)`, execution, owner, before, ref)
+	tag, err := s.worker.Exec(ctx, `UPDATE executions SET target_ref = $4 WHERE id = $1 AND owner = $2 AND status = 'PENDING' AND target_ref IN ($3, $4)
+		AND EXISTS (SELECT FROM processes p WHERE p.id = $2 AND p.lease_until > clock_timestamp())`, execution, owner, before, ref)
 	return changedOne(tag.RowsAffected(), err, "store where the execution runs")
 }
 

@@ -28,15 +28,27 @@ type Process struct {
 }
 
 // RenewLease says that the process is alive, and makes its row if there is
-// none. A process whose lease had run out gets it back; what others took over
-// in the meantime stays theirs, because executions name their owner.
+// none. It fails with ErrNoLease when the lease has run out: the process may
+// claim again after RegainLease.
 func (s *Store) RenewLease(ctx context.Context, p Process) error {
-	_, err := s.worker.Exec(ctx, `
+	tag, err := s.worker.Exec(ctx, `
 		INSERT INTO processes (id, hostname, pid, version, lease_until, address)
 		VALUES ($1, $2, $3, $4, now() + $5::interval, $6)
-		ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until`,
+		ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until WHERE processes.lease_until > now()`,
 		p.ID, p.Hostname, p.PID, p.Version, Lease, p.Address)
+	if err == nil && tag.RowsAffected() == 0 {
+		return ErrNoLease
+	}
 	return mapError(err, "renew lease")
+}
+
+// RegainLease gives a process its lease back after it had run out. What others
+// took over in the meantime stays theirs, because executions name their owner;
+// places that no execution named may be gone, so the process must have let go of
+// them before.
+func (s *Store) RegainLease(ctx context.Context, id cronium.ID) error {
+	_, err := s.worker.Exec(ctx, `UPDATE processes SET lease_until = now() + $2::interval WHERE id = $1`, id, Lease)
+	return mapError(err, "regain lease")
 }
 
 // EndLease ends the lease of a process that is known to be dead, or is about to

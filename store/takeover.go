@@ -26,7 +26,10 @@ type Serves struct {
 }
 
 // TakeOver gives the process up to limit open executions that it can drive, which belong to nobody alive, or to the process itself without being
-// among those that it drives (a claim whose answer was lost). It also puts the
+// among those that it drives (a claim whose answer was lost). One on an installed
+// agent goes to the process that holds the agent's connection, and after
+// AgentGrace without one to any, which ends it when it is cancelled or nothing is
+// heard of it for long. It also puts the
 // queue's entries of dead processes right: an entry whose job is still QUEUED
 // may be fetched again, the others are done, because their executions have an
 // owner of their own.
@@ -56,11 +59,20 @@ func (s *Store) TakeOver(ctx context.Context, process cronium.ID, serves Serves,
 	return adopted, mapError(err, "take over executions")
 }
 
+// Conditions of an execution: a process that lives holds the connection of its
+// server's agent, or nobody has heard of the agent for AgentGrace.
+const (
+	agentHeld = `EXISTS (SELECT FROM server_states st JOIN processes p ON p.id = st.holder
+		WHERE st.server_id = executions.server_id AND p.lease_until > now())`
+	agentAway = `NOT EXISTS (SELECT FROM server_states st WHERE st.server_id = executions.server_id
+		AND (st.seen_at > now() - $7::interval OR EXISTS (SELECT FROM processes p WHERE p.id = st.holder AND p.lease_until > now() - $7::interval)))`
+)
+
 func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, serves Serves, dead, driven []cronium.ID, limit int) ([]Adopted, error) {
 	if slices.Contains(serves.Targets, cronium.TargetAgent) {
 		// Claims whose answer was lost, of agents that are connected elsewhere now.
 		_, err := tx.Exec(ctx, `UPDATE executions SET owner = NULL WHERE owner = $1 AND status IN ('PENDING', 'RUNNING') AND target = 'agent'
-			AND id <> ALL($2) AND server_id <> ALL($3)`, process, driven, serves.Held)
+			AND id <> ALL($2) AND server_id <> ALL($3) AND `+agentHeld, process, driven, serves.Held)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +80,7 @@ func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, serves S
 	rows, err := tx.Query(ctx, `
 		WITH free AS (
 			SELECT id FROM executions
-			WHERE status IN ('PENDING', 'RUNNING') AND target = ANY($5) AND (target <> 'agent' OR server_id = ANY($6))
+			WHERE status IN ('PENDING', 'RUNNING') AND target = ANY($5) AND (target <> 'agent' OR server_id = ANY($6) OR `+agentAway+`)
 				AND (owner IS NULL OR owner = ANY($2) OR owner = $1 AND id <> ALL($4))
 			LIMIT $3 FOR UPDATE SKIP LOCKED),
 		taken AS (
@@ -76,7 +88,7 @@ func takeExecutions(ctx context.Context, tx pgx.Tx, process cronium.ID, serves S
 		SELECT `+executionColumns("taken")+`, `+jobColumns("j")+`, e.name, e.type, `+limitedJob+`,
 			coalesce(s.name, ''), coalesce(s.environment, ''), coalesce(s.tags, '{}')
 		FROM taken JOIN jobs j ON j.id = taken.job_id JOIN events e ON e.id = j.event_id LEFT JOIN servers s ON s.id = taken.server_id`,
-		process, dead, limit, driven, serves.Targets, serves.Held)
+		process, dead, limit, driven, serves.Targets, serves.Held, AgentGrace)
 	if err != nil {
 		return nil, err
 	}

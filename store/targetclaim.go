@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/jackc/pgx/v5"
 
@@ -25,7 +26,7 @@ type ClaimedTarget struct {
 
 // ClaimTarget makes a target RUNNING and its execution PENDING in one
 // transaction. It fails with ErrNotQueued, also when the server is archived or
-// gone, or another one was taken by a job that runs on any.
+// gone, or another one was taken by a job that runs on any, or with ErrNoLease.
 func (s *Store) ClaimTarget(ctx context.Context, claim TargetClaim, fleet *cronium.Fleet, queue *TargetQueue) (*ClaimedTarget, error) {
 	var claimed *ClaimedTarget
 	var err error
@@ -33,11 +34,30 @@ func (s *Store) ClaimTarget(ctx context.Context, claim TargetClaim, fleet *croni
 		claimed, err = s.claimAny(ctx, claim, fleet, queue)
 	} else {
 		claimed, err = s.targetClaims.do(ctx, claim)
+		if err == nil && claimed == nil { // why is asked by itself
+			claimed, err = s.claimTargetAlone(ctx, claim)
+		}
 	}
 	if err == nil && claimed == nil {
 		err = ErrNotQueued
 	}
 	return claimed, err
+}
+
+func (s *Store) claimTargetAlone(ctx context.Context, claim TargetClaim) (*ClaimedTarget, error) {
+	var claimed *ClaimedTarget
+	err := s.system(ctx, func(tx pgx.Tx) error {
+		if err := checkLease(ctx, tx, claim.Owner); err != nil {
+			return err
+		}
+		found, err := claimTargetsIn(ctx, tx, []TargetClaim{claim})
+		claimed = found[claim.ExecutionID]
+		return err
+	})
+	if errors.Is(err, ErrNoLease) {
+		return nil, err
+	}
+	return claimed, mapError(err, "claim a target of a job")
 }
 
 func (s *Store) claimTargetBatch(ctx context.Context, claims []TargetClaim) ([]*ClaimedTarget, error) {
@@ -59,11 +79,17 @@ func (s *Store) claimAny(ctx context.Context, claim TargetClaim, fleet *cronium.
 	err := s.system(ctx, func(tx pgx.Tx) error {
 		of := func(*fleetJob) (*cronium.Fleet, *TargetQueue) { return fleet, queue }
 		return s.settleLimited(ctx, tx, []cronium.ID{claim.JobID}, false, of, func([]*fleetJob) error {
+			if err := checkLease(ctx, tx, claim.Owner); err != nil {
+				return err
+			}
 			found, err := claimTargetsIn(ctx, tx, []TargetClaim{claim})
 			claimed = found[claim.ExecutionID]
 			return err
 		})
 	})
+	if errors.Is(err, ErrNoLease) {
+		return nil, err
+	}
 	return claimed, mapError(err, "claim a target of a job")
 }
 
@@ -89,7 +115,7 @@ func claimTargetsIn(ctx context.Context, tx pgx.Tx, claims []TargetClaim) (map[c
 					'disk_total', st.disk_total, 'disk_used', st.disk_used) FROM server_states st WHERE st.server_id = s.id)
 			FROM asked, LATERAL ( -- OFFSET keeps it a lookup by id for each, and by no index of those that are not archived
 				SELECT * FROM servers WHERE servers.id = asked.server_id OFFSET 0) s
-			WHERE t.job_id = asked.job_id AND t.server_id = asked.server_id AND t.status = ANY($7)
+			WHERE t.job_id = asked.job_id AND t.server_id = asked.server_id AND t.status = ANY($7) AND `+leased+`
 				AND s.workspace_id = t.workspace_id AND s.archived_at IS NULL
 			RETURNING t.job_id, t.workspace_id, t.server_id, t.attempts, asked.execution_id, asked.owner, asked.target, asked.target_ref,
 				s.name, s.environment, s.tags),

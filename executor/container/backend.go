@@ -126,6 +126,9 @@ func (b *Backend) Warm(spec executor.Spec) executor.Place {
 	return p
 }
 
+// DropWarm lets go of all idle containers.
+func (b *Backend) DropWarm() { b.pool.dropAll() }
+
 // Find finds a container by its Ref.
 func (b *Backend) Find(ctx context.Context, ref string) (executor.Place, error) {
 	id, instance, ok := strings.Cut(ref, "/")

@@ -35,6 +35,7 @@ type pool struct {
 	dead     []*place // to be removed
 	pinned   shape    // one is kept whatever the demand
 	creates  int      // Create calls under way
+	drops    int      // dropAll calls: what was begun before one is not taken in
 	lastTake time.Time
 	lacking  time.Time // since when containers are missing; zero: none
 }
@@ -212,6 +213,9 @@ func (p *pool) lastUse(s shape) time.Time {
 
 // refill makes one idle container.
 func (p *pool) refill(ctx context.Context, s shape) {
+	p.mu.Lock()
+	drops := p.drops
+	p.mu.Unlock()
 	made, err := p.make(ctx, s)
 	p.mu.Lock()
 	p.making[s]--
@@ -221,6 +225,10 @@ func (p *pool) refill(ctx context.Context, s shape) {
 	switch {
 	case err == nil:
 		delete(p.rests, s)
+		if p.drops != drops {
+			p.dead = append(p.dead, made)
+			break
+		}
 		p.idle[s] = append(p.idle[s], made)
 	case ctx.Err() == nil:
 		length := min(max(2*p.rests[s].length, firstRest), longRest)
@@ -301,6 +309,15 @@ func (p *pool) empty() []*place {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append(p.dead, p.extract(func(shape, int, *place) bool { return true })...)
+}
+
+// dropAll takes out all, also those that are being made. They are removed soon.
+func (p *pool) dropAll() {
+	p.mu.Lock()
+	p.drops++
+	p.dead = append(p.dead, p.extract(func(shape, int, *place) bool { return true })...)
+	p.mu.Unlock()
+	p.nudge()
 }
 
 // drop takes out and removes the idle containers that which names.
