@@ -121,6 +121,9 @@ func (r *run) finish(ctx context.Context, end store.Finish) {
 	r.engine.metrics.finished(end.Status)
 	r.engine.metrics.stored(store.Size(r.last))
 	r.engine.Hub.Publish(live.JobTopic(r.job.ID), live.OutputTopic(r.execution.ID), live.JobsTopic(r.job.WorkspaceID))
+	if len(r.content.Then) > 0 {
+		r.engine.Hub.Publish(live.EndsTopic)
+	}
 	r.log().Info("execution ended", "status", end.Status, "job_status", status, "run", end.Run)
 	if r.place != nil {
 		r.engine.destroy(r.place)

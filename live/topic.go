@@ -41,6 +41,10 @@ const DueTopic Topic = "due"
 // stands in the database.
 const CancelTopic Topic = "cancel"
 
+// EndsTopic is for server processes alone: a job has ended after which something
+// follows.
+const EndsTopic Topic = "ends"
+
 // AgentsTopic is for server processes alone: the keys of installed agents have
 // changed, so whoever holds connections looks which may stay.
 const AgentsTopic Topic = "agents"

@@ -52,8 +52,10 @@ func createEvent(ctx context.Context, tx pgx.Tx, workspace cronium.ID, e *croniu
 	if err != nil {
 		return nameTaken(err, e.Name)
 	}
-	_, err = insertVersion(ctx, tx, workspace, e.ID, 1, content, note, author)
-	return err
+	if _, err = insertVersion(ctx, tx, workspace, e.ID, 1, content, note, author); err != nil {
+		return err
+	}
+	return saveThen(ctx, tx, e, &content, nil)
 }
 
 // nameTaken says in words that another event has the name.

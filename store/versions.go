@@ -59,6 +59,12 @@ func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, conte
 	if err := mayChange(ctx, tx, e, base); err != nil {
 		return nil, err
 	}
+	var before cronium.EventVersion
+	if len(content.Then) > 0 {
+		if err := readVersion(ctx, tx, e.WorkspaceID, e.ID, e.Version, &before); err != nil {
+			return nil, err
+		}
+	}
 	version, err := insertVersion(ctx, tx, e.WorkspaceID, e.ID, e.Version+1, content, note, author)
 	if err != nil {
 		return nil, err
@@ -67,7 +73,10 @@ func saveOnTop(ctx context.Context, tx pgx.Tx, e *cronium.Event, base int, conte
 	err = tx.QueryRow(ctx, `UPDATE events SET name = $3, description = $4, version = $5, concurrency = $6, rate_count = $7, rate_seconds = $8, updated_at = now()
 		WHERE workspace_id = $1 AND id = $2 RETURNING updated_at`,
 		e.WorkspaceID, e.ID, e.Name, e.Description, e.Version, content.Concurrency, content.Rate.Count, content.Rate.Seconds).Scan(&e.UpdatedAt)
-	return version, nameTaken(err, e.Name)
+	if err != nil {
+		return nil, nameTaken(err, e.Name)
+	}
+	return version, saveThen(ctx, tx, e, &content, before.Content.Then)
 }
 
 // mayChange refuses a change of an archived event, and one on top of a version
