@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"cronium.dev/cronium"
 	"cronium.dev/internal/testenv"
 	"cronium.dev/internal/testenv/browser"
 )
@@ -52,6 +53,7 @@ func (p *page) runs(line string) {
 // terminalsUsed opens shells on a machine and comes back to them: over a reload,
 // and over a server that was killed. Then the recording is found and played.
 func terminalsUsed(t *testing.T, s *site) {
+	containerUsed(t, s)
 	host := testenv.SSH(t, testenv.SSHOptions{})
 	server := s.machine(t, "web-1", host)
 	p := s.person(t)
@@ -122,6 +124,33 @@ func terminalsUsed(t *testing.T, s *site) {
 	p.says(shown+"[data-status]", "The shell")
 	p.Wait("document.querySelectorAll('[data-close][disabled]').length === 2")
 	recordingPlayed(p)
+}
+
+// containerUsed opens a shell in a container of an event, and comes back to it.
+func containerUsed(t *testing.T, s *site) {
+	event := s.event(t, "Nightly export", cronium.EventBash, "echo fine\n", func(c *cronium.Content) {
+		c.Environment = []cronium.Variable{{Name: "ENDPOINT", Value: "https://partner.example"}}
+	})
+	p := s.person(t)
+	p.open("/events/" + event.String())
+	p.clickText("Open terminal")
+	p.connected()
+	p.runs("kept=here; echo at $ENDPOINT; cat main.sh")
+	p.says(rows, "at https://partner.example")
+	p.Axe()
+	p.picture("terminal-event")
+	p.theme("dark")
+	p.picture("terminal-event-dark")
+	p.Size(360, 740)
+	p.fits()
+	p.Axe()
+	p.picture("terminal-event-phone")
+	p.Size(1280, 900)
+	p.theme("light")
+	p.open("/events/" + event.String() + "/terminal") // as after a reload
+	p.connected()
+	p.runs("echo kept-$kept; exit 2")
+	p.says(shown+"[data-status]", "The shell ended with exit code 2.")
 }
 
 // recordingPlayed finds what was on a screen, and plays it.
