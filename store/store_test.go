@@ -46,6 +46,8 @@ func fixtureOn(t *testing.T, url string) *fixture {
 	if err := s.RenewLease(ctx, Process{ID: f.process, Hostname: "h", PID: 1, Version: "v"}); err != nil {
 		t.Fatal(err)
 	}
+	// Nobody renews it, and a test may take longer than a lease.
+	f.exec(t, `UPDATE processes SET lease_until = now() + interval '1 hour' WHERE id = $1`, f.process)
 	return f
 }
 
