@@ -70,6 +70,9 @@ func (c *scene) begin(t *testing.T) {
 	if _, err := c.Enqueue(ctx, j, nil, func(context.Context, pgx.Tx) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.RegainLease(ctx, c.process); err != nil { // nobody renews it
+		t.Fatal(err)
+	}
 	if _, err := c.Claim(ctx, store.Claim{JobID: c.job, ExecutionID: c.exec, Owner: c.process, Target: cronium.TargetContainer}, false); err != nil {
 		t.Fatal(err)
 	}

@@ -56,6 +56,9 @@ func (b *bench) run(t *testing.T, chunks []cronium.Chunk, ended bool) *cronium.E
 		t.Fatal(err)
 	}
 	id := cronium.NewID()
+	if err := b.RegainLease(ctx, b.process); err != nil { // nobody renews it
+		t.Fatal(err)
+	}
 	if _, err := b.Claim(ctx, store.Claim{JobID: j.ID, ExecutionID: id, Owner: b.process, Target: cronium.TargetContainer}, false); err != nil {
 		t.Fatal(err)
 	}
