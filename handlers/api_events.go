@@ -18,7 +18,7 @@ type APIEvent struct {
 	ID          cronium.ID          `json:"id"`
 	Name        string              `json:"name"`
 	Description string              `json:"description"`
-	Type        cronium.EventType   `json:"type" enum:"PYTHON,NODEJS,BASH"`
+	Type        cronium.EventType   `json:"type" enum:"PYTHON,NODEJS,BASH,HTTP_REQUEST"`
 	Status      cronium.EventStatus `json:"status" enum:"DRAFT,ACTIVE,PAUSED,ARCHIVED"`
 	Version     int                 `json:"version" doc:"The current version"`
 	CreatedAt   time.Time           `json:"created_at"`
@@ -66,7 +66,7 @@ func (a *api) eventOperations() {
 type listEventsInput struct {
 	ListInput
 	Status string `query:"status" doc:"One or more of DRAFT, ACTIVE, PAUSED, ARCHIVED with commas between" example:"ACTIVE,PAUSED"`
-	Type   string `query:"type" enum:"PYTHON,NODEJS,BASH"`
+	Type   string `query:"type" enum:"PYTHON,NODEJS,BASH,HTTP_REQUEST"`
 	Name   string `query:"name" doc:"Part of the name, in any case"`
 	Sort   string `query:"sort" enum:"name,newest" default:"name"`
 }
@@ -111,7 +111,7 @@ type createEventInput struct {
 	Body struct {
 		Name        string       `json:"name,omitempty" doc:"Required: 1 to 120 characters, the event's own among those not archived"`
 		Description string       `json:"description,omitempty" doc:"At most 2,000 characters"`
-		Type        string       `json:"type,omitempty" enum:"PYTHON,NODEJS,BASH" doc:"Required"`
+		Type        string       `json:"type,omitempty" enum:"PYTHON,NODEJS,BASH,HTTP_REQUEST" doc:"Required"`
 		Status      string       `json:"status,omitempty" enum:"DRAFT,ACTIVE" default:"DRAFT" doc:"A draft runs by test runs alone"`
 		Content     contentInput `json:"content,omitempty"`
 		Note        string       `json:"note,omitempty" doc:"What this version is, at most 500 characters"`

@@ -24,6 +24,7 @@ func (h *Handlers) checkContent(p *cronium.Principal, content *cronium.Content) 
 	problems.Add(content.Target != cronium.TargetProcess || h.ProcessTarget, "target",
 		"process is switched off on this server: it runs scripts without isolation. Choose container")
 	problems = append(problems, groupProblems(content.Group)...)
+	problems = append(problems, requestProblems(content)...)
 	if err := problems.Err("The event"); err != nil {
 		return err
 	}

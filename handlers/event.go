@@ -71,6 +71,9 @@ func (h *Handlers) editor(r *http.Request, tab string) (views.Event, error) {
 		EventHead: head, Content: version.Content, Form: views.FormOf(&head.Event, &version.Content),
 		ProcessTarget: h.ProcessTarget, FullNetwork: principal(r).Can(cronium.PermissionAdmin),
 	}
+	if head.Event.Type == cronium.EventHTTP {
+		page.Form.Request = requestFormOf(&version.Content)
+	}
 	schema, err := inputschema.Compile(version.Content.InputSchema)
 	if err != nil {
 		return page, err

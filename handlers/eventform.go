@@ -33,6 +33,11 @@ func eventForm(v url.Values) (form views.EventForm, content cronium.Content, pro
 	form.Base, _ = strconv.Atoi(v.Get("base")) // what is no version is refused as an old one
 	form.Entry, _ = strconv.Atoi(v.Get("entry"))
 	form.Files = formFiles(v)
+	if v.Has("request") {
+		var file cronium.File
+		form.Request, file = requestForm(v, &problems)
+		form.Files, form.Entry = []cronium.File{file}, 0
+	}
 	form.Environment = formVariables(v)
 	read := formReader{problems: &problems}
 	content = cronium.Content{

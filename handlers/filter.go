@@ -145,7 +145,7 @@ func eventFilter(query string) (filter store.EventFilter, problems []string) {
 				problems = append(problems, fmt.Sprintf("“status:%s” is not known. It can be draft, active, paused or archived.", w.value))
 			}
 		case "type":
-			types := map[string]cronium.EventType{"python": cronium.EventPython, "nodejs": cronium.EventNode, "node": cronium.EventNode, "bash": cronium.EventBash}
+			types := map[string]cronium.EventType{"python": cronium.EventPython, "nodejs": cronium.EventNode, "node": cronium.EventNode, "bash": cronium.EventBash, "http": cronium.EventHTTP}
 			if t, known := types[strings.ToLower(w.value)]; known {
 				filter.Type = t
 			} else {

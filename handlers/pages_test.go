@@ -81,7 +81,7 @@ func TestWhatWasTypedStaysWhenItIsNotAccepted(t *testing.T) {
 	b.post(event, form("1", "file_content", "print('mine')")).want(t, http.StatusConflict, "Mira Lund saved version 2", "print(&#39;mine&#39;)")
 	b.get(event).want(t, http.StatusOK, "Save version 3")
 
-	b.post("/events", url.Values{"name": {""}, "type": {"COBOL"}, "description": {"kept"}}).want(t, http.StatusUnprocessableEntity, "kept", "f-name-problem", "Must be PYTHON, NODEJS or BASH.")
+	b.post("/events", url.Values{"name": {""}, "type": {"COBOL"}, "description": {"kept"}}).want(t, http.StatusUnprocessableEntity, "kept", "f-name-problem", "Must be PYTHON, NODEJS, BASH or HTTP_REQUEST.")
 	b.post("/events", url.Values{"name": {"backup"}, "type": {"BASH"}}).want(t, http.StatusConflict, "f-name-problem")
 	b.post("/events", url.Values{"run": {"1"}, "name": {"Hello"}, "type": {"BASH"}, "script": {strings.Repeat("x", 1<<20+1)}}).want(t, http.StatusUnprocessableEntity, "at most 1 MiB")
 }

@@ -73,7 +73,7 @@ func webhookNameTaken(err error, name string) error {
 	var e *cronium.Error
 	if mapped := mapError(err, "store webhook"); errors.As(mapped, &e) && e.Code == cronium.CodeConflict {
 		return &cronium.Error{Code: cronium.CodeConflict, Message: "There is a webhook " + name + " in this workspace already. Choose another name.",
-			Fields: cronium.Problems{{Field: "name", Message: "is taken"}}, Err: err}
+			Fields: cronium.Problems{{Field: "name", Message: "is taken"}}}
 	}
 	return err
 }
@@ -138,7 +138,7 @@ func (s *Store) RollWebhookSecret(ctx context.Context, workspace, id cronium.ID,
 			return pgx.ErrNoRows
 		}
 		// Of those that were replaced before, the last alone: two count, no more.
-		if _, err := tx.Exec(ctx, `DELETE FROM webhook_secrets WHERE webhook_id = $1 AND (expires_at IS NOT NULL OR $2 = 0)`, id, int64(keep)); err != nil {
+		if _, err := tx.Exec(ctx, `DELETE FROM webhook_secrets WHERE webhook_id = $1 AND (expires_at IS NOT NULL OR $2::bigint = 0)`, id, int64(keep)); err != nil {
 			return err
 		}
 		if _, err := tx.Exec(ctx, `UPDATE webhook_secrets SET expires_at = now() + $2 WHERE webhook_id = $1`, id, keep); err != nil {

@@ -16,7 +16,8 @@ type EventForm struct {
 	Note              string
 	Base              int // the version that the changes were made on
 	Files             []cronium.File
-	Entry             int // index of the file that is run
+	Entry             int         // index of the file that is run
+	Request           RequestForm // of an HTTP request, in place of Files
 	Environment       []cronium.Variable
 	Input             string
 	InputSchema       string

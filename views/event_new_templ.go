@@ -13,6 +13,7 @@ import (
 	"cronium.dev/cronium"
 	"cronium.dev/views/components"
 	"cronium.dev/views/layout"
+	"slices"
 )
 
 // EventNew is the page at /events/new.
@@ -22,6 +23,16 @@ type EventNew struct {
 	Description string
 	Type        cronium.EventType
 	Problems    cronium.Problems
+}
+
+func kindsOfEvents() []components.Option {
+	options := typeOptions()
+	for _, t := range cronium.EventTypes {
+		if !slices.Contains(cronium.ScriptTypes, t) {
+			options = append(options, components.Option{Value: string(t), Label: t.Label()})
+		}
+	}
+	return options
 }
 
 // Page is the whole page.
@@ -54,7 +65,7 @@ func (p EventNew) Page() templ.Component {
 				}()
 			}
 			ctx = templ.InitializeContext(ctx)
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"head\"><div><h1>New event</h1><p class=\"lead\">It begins as a draft with a small script that runs as it is.</p></div></div><form class=\"panel body form\" method=\"post\" action=\"/events\">")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 1, "<div class=\"head\"><div><h1>New event</h1><p class=\"lead\">It begins as a draft that runs as it is.</p></div></div><form class=\"panel body form\" method=\"post\" action=\"/events\">")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -66,7 +77,7 @@ func (p EventNew) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = components.Segments("type", "Language", string(p.Type), typeOptions(), p.Problems).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = components.Segments("type", "It is", string(p.Type), kindsOfEvents(), p.Problems).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
