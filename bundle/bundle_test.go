@@ -31,10 +31,10 @@ func TestDocumentsComeBackAsTheyWere(t *testing.T) {
 func TestWhatIsWrongIsNamedWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"kind: evnt\nname: a":                                   "f.yaml:1: kind must be",
-		"kind: event":                                           "f.yaml:1: the event has no name",
-		"- a":                                                   "f.yaml:1: a document must be fields",
-		"kind: event\nname: a\nx: &a 1\ny: *a":                  "f.yaml:4: anchors and aliases",
+		"kind: evnt\nname: a":                  "f.yaml:1: kind must be",
+		"kind: event":                          "f.yaml:1: the event has no name",
+		"- a":                                  "f.yaml:1: a document must be fields",
+		"kind: event\nname: a\nx: &a 1\ny: *a": "f.yaml:4: anchors and aliases",
 		"kind: event\nname: a\nx:\n  b: 1\n  b: 2":              "b is there twice",
 		"kind: event\nname: a\nx: .inf":                         "f.yaml:3: .inf is no number",
 		"kind: event\nname: a\nx: !!binary aGk=":                "f.yaml:3: the tag !!binary",

@@ -84,6 +84,7 @@ func (h *Handlers) apiRoutes() []Route {
 	a.versionOperations()
 	a.jobOperations()
 	a.queueOperations()
+	a.bundleOperations()
 	a.scheduleOperations()
 	a.webhookOperations()
 	a.outboundOperations()

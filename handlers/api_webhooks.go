@@ -232,6 +232,9 @@ func (h *Handlers) removeWebhook(ctx context.Context, id cronium.ID) error {
 
 // webhooksMoved notes who changed a webhook and tells every page that shows them.
 func (h *Handlers) webhooksMoved(ctx context.Context, what string, w *cronium.Webhook) {
+	if isDry(ctx) {
+		return
+	}
 	h.Log.InfoContext(ctx, "webhook "+what, "workspace", w.WorkspaceID, "by", who(ctx).UserID, "webhook", w.ID, "name", w.Name, "event", w.EventID)
 	h.Hub.Publish(live.WebhooksTopic(w.WorkspaceID))
 }

@@ -232,6 +232,9 @@ func (h *Handlers) changeServer(ctx context.Context, s *cronium.Server, in serve
 // serverChanged notes who changed which server, and has pages and connections
 // look again.
 func (h *Handlers) serverChanged(ctx context.Context, what string, s *cronium.Server) {
+	if isDry(ctx) {
+		return
+	}
 	p := who(ctx)
 	h.Log.InfoContext(ctx, "server "+what, "workspace", p.WorkspaceID, "by", p.UserID, "server", s.ID, "name", s.Name)
 	if h.Tester != nil {

@@ -42,6 +42,8 @@ type cli struct {
 	Events     eventsCommand     `cmd:"" group:"Client" help:"List events."`
 	Servers    serversCommand    `cmd:"" group:"Client" help:"List servers."`
 	SSH        sshCommand        `cmd:"" name:"ssh" group:"Client" help:"Open a terminal on a server, through the Cronium server."`
+	Export     exportCommand     `cmd:"" group:"Client" help:"Write the workspace into a folder, as YAML and scripts."`
+	Apply      applyCommand      `cmd:"" group:"Client" help:"Make the workspace what the files of a folder say."`
 	Import     importCommand     `cmd:"" group:"Client" help:"Take over what other programs run."`
 	Completion completionCommand `cmd:"" group:"Client" help:"Print a shell's completion of these commands."`
 }

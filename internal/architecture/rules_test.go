@@ -52,7 +52,7 @@ var layers = map[string][]string{
 	"jobs":        {"cronium", "template", "agent/proto", "inputschema", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "outbound"},
 	"calls":       {"cronium", "template", "store", "secrets", "tools", "jobs", "outbound"},
 	"views":       {"cronium", "inputschema", "schedule", "workflow", "static", "diff"},
-	"handlers":    {"cronium", "artifacts", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound", "webhook"},
+	"handlers":    {"cronium", "bundle", "artifacts", "template", "inputschema", "inventory", "schedule", "workflow", "executor", "store", "tools", "live", "auth", "secrets", "files", "terminal", "watch", "jobs", "views", "static", "output", "diff", "outbound", "webhook"},
 
 	// The programs and the tools around them wire everything.
 	"cmd":      {"*"},
