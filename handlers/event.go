@@ -117,6 +117,7 @@ func (h *Handlers) saveEvent(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	form, content, unread := eventForm(r.PostForm)
+	content.Then = page.Content.Then // has its own page
 	done, err := h.saveForm(r, &page, form, content, unread)
 	if err != nil {
 		problems, message, status, ok := formProblems(w, err)

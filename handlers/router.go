@@ -191,6 +191,7 @@ func (h *Handlers) table() []Route {
 		h.jobRoutes(),
 		h.queueRoutes(),
 		h.scheduleRoutes(),
+		h.thenRoutes(),
 		h.referenceRoutes(),
 		h.hookRoutes(),
 		h.webhookRoutes(),

@@ -47,7 +47,7 @@ type eventTab struct {
 }
 
 func eventTabs() []eventTab {
-	return []eventTab{{"script", "Script", true}, {"input", "Input", true}, {"when", "When", false}, {"where", "Where", true}, {"limits", "Limits", true},
+	return []eventTab{{"script", "Script", true}, {"input", "Input", true}, {"when", "When", false}, {"where", "Where", true}, {"limits", "Limits", true}, {"then", "Then", false},
 		{"history", "History", false}, {"runs", "Runs", false}, {"settings", "Settings", true}}
 }
 
