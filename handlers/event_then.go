@@ -1,6 +1,7 @@
 package handlers
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -158,4 +159,18 @@ func (h *Handlers) saveThen(r *http.Request, version *cronium.EventVersion, acti
 	}
 	h.eventsMoved(r)
 	return nil
+}
+
+// followed is what followed a job.
+func (h *Handlers) followed(ctx context.Context, workspace, job cronium.ID) ([]views.FollowedRow, error) {
+	list, err := h.Store.FollowUps(ctx, workspace, job)
+	rows := make([]views.FollowedRow, 0, len(list))
+	for _, f := range list {
+		row := views.FollowedRow{When: f.When, Name: f.EventName, Next: f.NextJob, Note: f.Note}
+		if row.Name == "" {
+			row.Name = "An event that is not there any more"
+		}
+		rows = append(rows, row)
+	}
+	return rows, err
 }

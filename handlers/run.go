@@ -60,6 +60,9 @@ func (h *Handlers) run(r *http.Request, job *store.JobRow) (views.Run, error) {
 	if page.Executions, err = h.Store.Executions(ctx, workspace, id); err != nil {
 		return page, err
 	}
+	if page.Followed, err = h.followed(ctx, workspace, id); err != nil {
+		return page, err
+	}
 	if page.Artifacts, err = h.Store.Artifacts(ctx, workspace, id); err != nil {
 		return page, err
 	}

@@ -24,6 +24,7 @@ type FollowUp struct {
 	WorkspaceID cronium.ID
 	When        cronium.When
 	EventID     *cronium.ID // that was to run
+	EventName   string      // of FollowUps alone; "" where it is gone
 	NextJob     *cronium.ID // that it fired
 	Note        string
 }
@@ -105,13 +106,14 @@ func AddFollowUp(ctx context.Context, tx pgx.Tx, f FollowUp) error {
 func (s *Store) FollowUps(ctx context.Context, workspace, job cronium.ID) ([]FollowUp, error) {
 	var list []FollowUp
 	err := s.read(ctx, workspace, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, `SELECT job_id, number, workspace_id, reason, event_id, next_job, note FROM follow_ups
-			WHERE workspace_id = $1 AND job_id = $2 ORDER BY number`, workspace, job)
+		rows, err := tx.Query(ctx, `SELECT f.job_id, f.number, f.workspace_id, f.reason, f.event_id, coalesce(e.name, ''), f.next_job, f.note
+			FROM follow_ups f LEFT JOIN events e ON e.id = f.event_id
+			WHERE f.workspace_id = $1 AND f.job_id = $2 ORDER BY f.number`, workspace, job)
 		if err != nil {
 			return err
 		}
 		list, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (f FollowUp, err error) {
-			return f, row.Scan(&f.JobID, &f.Number, &f.WorkspaceID, &f.When, &f.EventID, &f.NextJob, &f.Note)
+			return f, row.Scan(&f.JobID, &f.Number, &f.WorkspaceID, &f.When, &f.EventID, &f.EventName, &f.NextJob, &f.Note)
 		})
 		return err
 	})

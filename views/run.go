@@ -21,6 +21,7 @@ type Run struct {
 	Chosen     bool                // the attempt was asked for: the page stays there
 	Usual      time.Duration       // 0 = not known
 	Artifacts  []cronium.Artifact  // of all attempts
+	Followed   []FollowedRow       // what followed it
 	LastGood   *LastGood           // set when the job failed and an earlier one succeeded
 	LastLines  []string            // the end of the output, plain, for a failure
 	Tab        string              // "output", "input", "result", "timeline", "version"
