@@ -47,6 +47,13 @@ func (h *Handlers) eventWhen(r *http.Request) (views.EventWhen, error) {
 	for i := range rows {
 		page.Rows = append(page.Rows, h.scheduleRow(&rows[i]))
 	}
+	if err != nil {
+		return page, err
+	}
+	webhooks, err := h.Store.Webhooks(r.Context(), principal(r).WorkspaceID, store.WebhookFilter{Event: &head.Event.ID})
+	for i := range webhooks {
+		page.Webhooks = append(page.Webhooks, webhookRowOf(&webhooks[i]))
+	}
 	fresh := cronium.DefaultSchedule()
 	fresh.Zone = viewerZone(r).String()
 	page.Form = views.ScheduleFormOf(&fresh)

@@ -167,3 +167,11 @@ func TestTheAllowListIsAnAdministrators(t *testing.T) {
 		t.Errorf("another workspace: %+v, %v", list, err)
 	}
 }
+
+func TestAnEventsWebhooksAreOnItsTabWhen(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.signedIn(t, "mira@example.com")
+	h := s.hook(t, nil)
+	b.get("/events/"+h.EventID.String()+"/when").want(t, http.StatusOK, "/webhooks/"+h.ID.String(), "/webhooks/new?event="+h.EventID.String())
+}
