@@ -27,10 +27,18 @@ type bundledEvent struct {
 	Webhooks    []WebhookSettings   `json:"webhooks,omitempty"`
 }
 
-// bundledContent is a content whose servers have names.
+// bundledContent is a content whose servers and events have names.
 type bundledContent struct {
 	cronium.Content
-	On *bundledFleet `json:"on,omitempty"`
+	On   *bundledFleet   `json:"on,omitempty"`
+	Then []bundledAction `json:"then,omitempty"`
+}
+
+// bundledAction runs another event after this one.
+type bundledAction struct {
+	When  cronium.When    `json:"when"`
+	Event string          `json:"event"`
+	Input json.RawMessage `json:"input,omitempty"`
 }
 
 type bundledFleet struct {
@@ -166,6 +174,11 @@ func (now *workspaceNow) content(c cronium.Content) bundledContent {
 	form := bundledContent{Content: c}
 	if c.On != nil {
 		form.On = &bundledFleet{Fleet: *c.On, Servers: now.named(c.On.Servers)}
+	}
+	for _, a := range c.Then {
+		if a.Event != nil {
+			form.Then = append(form.Then, bundledAction{When: a.When, Event: now.named([]cronium.ID{a.Event.ID})[0], Input: a.Event.Input})
+		}
 	}
 	return form
 }

@@ -83,6 +83,28 @@ func TestAWorkspaceBecomesWhatDocumentsSay(t *testing.T) {
 	}
 }
 
+func TestDocumentsNameEventsThatFollow(t *testing.T) {
+	t.Parallel()
+	s := newPeopledSite(t)
+	b := s.program(t, cronium.ScopeWrite)
+	content := object{"files": []object{{"name": "a", "content": ""}}}
+	first := document("event", "First", object{"name": "First", "type": "BASH", "content": object{"files": content["files"],
+		"then": []object{{"when": "SUCCESS", "event": "Second", "input": object{"n": "{{cronium.output.n}}"}}}}})
+	second := document("event", "Second", object{"name": "Second", "type": "BASH", "content": content})
+	body := object{"documents": []object{first, second}}
+	if done := read[bundleAnswer](t, b.call("POST", "/bundle", body), 200); done.actions()["event First"] != "ADD" {
+		t.Errorf("%+v", done)
+	}
+	b.call("GET", "/bundle", nil).want(t, 200, `"event":"Second"`)
+	if again := read[bundleAnswer](t, b.call("POST", "/bundle", body), 200); again.actions()["event First"] != "SAME" {
+		t.Errorf("%+v: want nothing to change", again)
+	}
+	second = document("event", "Second", object{"name": "Second", "type": "BASH", "content": object{"files": content["files"], "then": []object{{"when": "ALWAYS", "event": "First"}}}})
+	b.call("POST", "/bundle", object{"documents": []object{first, second}}).want(t, 422, "First", "Second")
+	b.call("POST", "/bundle", object{"documents": []object{document("event", "Third", object{"name": "Third", "type": "BASH",
+		"content": object{"files": content["files"], "then": []object{{"when": "ALWAYS", "event": "Nobody"}}}})}}).want(t, 422, "event Third: content.then[0].event", "Nobody")
+}
+
 func TestOneWrongDocumentKeepsAllFromBeingApplied(t *testing.T) {
 	t.Parallel()
 	s := newPeopledSite(t)

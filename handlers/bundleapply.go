@@ -103,7 +103,7 @@ func (r *applying) all(ctx context.Context, w *wanted, changes []bundle.Change) 
 			return err
 		}
 	}
-	for _, e := range w.events {
+	for _, e := range followersFirst(w.events) {
 		if err := inDocument(bundle.KindEvent, e.Name, r.event(ctx, e, action["event "+e.Name])); err != nil {
 			return err
 		}
@@ -122,6 +122,33 @@ func (r *applying) all(ctx context.Context, w *wanted, changes []bundle.Change) 
 		}
 	}
 	return nil
+}
+
+// followersFirst puts events before those that run them afterwards, so that they
+// exist when they are named. Circles are refused when the last of them is saved.
+func followersFirst(events []bundledEvent) []bundledEvent {
+	byName := map[string]bundledEvent{}
+	for _, e := range events {
+		byName[strings.ToLower(e.Name)] = e
+	}
+	var ordered []bundledEvent
+	seen := map[string]bool{}
+	var visit func(e bundledEvent)
+	visit = func(e bundledEvent) {
+		if name := strings.ToLower(e.Name); !seen[name] {
+			seen[name] = true
+			for _, a := range e.Content.Then {
+				if follower, ok := byName[strings.ToLower(a.Event)]; ok {
+					visit(follower)
+				}
+			}
+			ordered = append(ordered, e)
+		}
+	}
+	for _, e := range events {
+		visit(e)
+	}
+	return ordered
 }
 
 // inDocument says of a refusal which document it is about.
@@ -160,13 +187,21 @@ func (r *applying) server(ctx context.Context, s bundledServer, action bundle.Ac
 // content puts ids in place of names.
 func (r *applying) content(form bundledContent) (cronium.Content, error) {
 	content := form.Content
+	content.On, content.Then = nil, nil
+	var problems cronium.Problems
+	for i, a := range form.Then {
+		id, ok := r.ids["event "+strings.ToLower(a.Event)]
+		problems.Add(ok, fmt.Sprintf("content.then[%d].event", i), "must be the name of an event, and there is none named %s", a.Event)
+		content.Then = append(content.Then, cronium.Action{When: a.When, Event: &cronium.EventStep{ID: id, Input: a.Input}})
+	}
 	if form.On == nil {
-		content.On = nil
+		if err := problems.Err("The event"); err != nil {
+			return content, err
+		}
 		return content, underContent(r.checkContent(r.p, &content))
 	}
 	fleet := form.On.Fleet
 	fleet.Servers = nil
-	var problems cronium.Problems
 	for i, name := range form.On.Servers {
 		id, ok := r.ids["server "+strings.ToLower(name)]
 		problems.Add(ok, fmt.Sprintf("content.on.servers[%d]", i), "must be the name of a server, and there is none named %s", name)

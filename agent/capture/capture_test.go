@@ -233,10 +233,10 @@ func TestCloseEndsTheReadingThoughOthersHoldThePipes(t *testing.T) {
 // of either is lost.
 func TestAFloodOnOneStreamDoesNotHideTheOther(t *testing.T) {
 	t.Parallel()
-	c := newCapture(t, 32<<20, 0)
+	c := newCapture(t, 128<<20, 0)
 	c.Begin(time.Now())
 	flooded := make(chan error, 1)
-	const flood = 4 << 20
+	const flood = 64 << 20 // so much that the word comes early in it, however slow the writers are
 	go func() {
 		_, err := c.stdout.Write(make([]byte, flood))
 		flooded <- err
