@@ -135,6 +135,9 @@ func (b *Backend) hold(ctx context.Context, conn *tunnel.Conn, agent *cronium.En
 		link.Close()
 		return err
 	}
+	if !b.Holds(agent.ServerID) { // it ended meanwhile, and that may have been noted first
+		return b.config.Registry.AgentGone(ctx, b.config.Process, agent.ServerID)
+	}
 	b.config.Log.InfoContext(ctx, "an agent is connected", "server", agent.ServerID, "name", agent.Name, "version", info.GetVersion())
 	b.admitted.Add(1)
 	b.config.Changed(agent.WorkspaceID)

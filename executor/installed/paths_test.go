@@ -214,6 +214,7 @@ func TestAgentThatIsGoneMakesItsServerOffline(t *testing.T) {
 	h := newHub(t)
 	p := h.process(t, "")
 	here, gone := h.install(t, p), h.install(t, p)
+	eventually(t, "both are noted", func() bool { return h.count(t, "server_states WHERE holder IS NOT NULL") == 2 })
 	gone.kill()
 	eventually(t, "the end is noted", func() bool { return h.count(t, "server_states WHERE holder IS NULL") == 1 })
 	if workspaces, err := h.store.OfflineAgents(t.Context()); len(workspaces) > 0 || err != nil {
