@@ -59,12 +59,10 @@ func (w When) Matches(j *Job) bool {
 	return j.Result != "" && string(w) == string(j.Result)
 }
 
-// Action is what happens after a job: another event runs, or a tool acts. One of
-// Event and Tool is set.
+// Action is what happens after a job: another event runs.
 type Action struct {
-	When  When        `json:"when"`
-	Event *EventStep  `json:"event,omitempty"`
-	Tool  *ToolAction `json:"tool,omitempty"`
+	When  When       `json:"when"`
+	Event *EventStep `json:"event,omitempty"`
 }
 
 // EventStep runs another event.
@@ -73,31 +71,18 @@ type EventStep struct {
 	Input json.RawMessage `json:"input,omitempty"` // JSON whose texts are templates; nil: this job's output
 }
 
-// ToolAction is one action of a tool with what it needs.
-type ToolAction struct {
-	Tool       string          `json:"tool"`
-	Action     string          `json:"action"`
-	Credential ID              `json:"credential"`
-	Config     json.RawMessage `json:"config"` // JSON whose texts are templates, as the action's schema asks
-}
-
-// validateThen checks the shape of the actions. Whether events, tools and
-// credentials exist, and whether events follow one another in a circle, is
-// checked where they are known.
+// validateThen checks the shape of the actions. Whether events exist,
+// and whether they follow one another in a circle, is checked where they are
+// known.
 func (c *Content) validateThen(p *Problems) {
 	p.Add(len(c.Then) <= MaxActions, "then", "must be at most %d actions", MaxActions)
 	for i, a := range c.Then {
 		field := fmt.Sprintf("then[%d]", i)
 		p.Add(slices.Contains(Whens, a.When), field+".when", "must be SUCCESS, FAILURE, ALWAYS, PARTIAL, TIMEOUT or CONDITION")
-		p.Add((a.Event == nil) != (a.Tool == nil), field, "must have an event or a tool, and not both")
+		p.Add(a.Event != nil, field+".event", "must have an event")
 		if a.Event != nil {
 			p.Add(a.Event.ID != ID{}, field+".event.id", "must be the id of an event")
 			p.Add(validJSON(a.Event.Input), field+".event.input", "must be JSON of at most 64 KiB, like {\"customer\": \"{{cronium.output.customer}}\"}")
-		}
-		if a.Tool != nil {
-			p.Add(a.Tool.Tool != "" && len(a.Tool.Tool) <= 60, field+".tool.tool", "must name a tool")
-			p.Add(a.Tool.Action != "" && len(a.Tool.Action) <= 60, field+".tool.action", "must name an action of the tool")
-			p.Add(len(a.Tool.Config) > 0 && validJSON(a.Tool.Config), field+".tool.config", "must be JSON of at most 64 KiB")
 		}
 	}
 }

@@ -20,11 +20,7 @@ func saveThen(ctx context.Context, tx pgx.Tx, e *cronium.Event, content *cronium
 	}
 	var problems cronium.Problems
 	for i, a := range content.Then {
-		if a.Event == nil {
-			problems.Add(false, fmt.Sprintf("then[%d].tool", i), "cannot be used yet: an action runs an event")
-			continue
-		}
-		known := slices.ContainsFunc(kept, func(k cronium.Action) bool { return k.Event != nil && k.Event.ID == a.Event.ID })
+		known := slices.ContainsFunc(kept, func(k cronium.Action) bool { return k.Event.ID == a.Event.ID })
 		if err := linkEvent(ctx, tx, e, a.Event.ID, known, fmt.Sprintf("then[%d].event.id", i), &problems); err != nil {
 			return err
 		}

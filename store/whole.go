@@ -14,8 +14,6 @@ type Whole struct {
 	Events    []WholeEvent // those that are not archived, by name
 	Variables []WholeVariable
 	Servers   []cronium.Server // those that are not archived, by name
-	// Credentials are the names of tools' credentials, which are in no file.
-	Credentials map[cronium.ID]string
 }
 
 // WholeEvent is an event with all that belongs to it.
@@ -34,7 +32,7 @@ type WholeVariable struct {
 
 // Whole reads it as it is at one moment.
 func (s *Store) Whole(ctx context.Context, workspace cronium.ID) (*Whole, error) {
-	w := &Whole{Credentials: map[cronium.ID]string{}}
+	w := &Whole{}
 	err := s.inWorkspace(ctx, workspace, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", func(tx pgx.Tx) error {
 		if err := w.readEvents(ctx, tx, workspace); err != nil {
 			return err

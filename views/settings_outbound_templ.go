@@ -57,7 +57,7 @@ func (p SettingsOutbound) Page() templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<p>Tools, notifications and HTTP requests reach the internet, and not this machine, private networks or the metadata services of clouds. What is listed here they reach as well.</p>")
+			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 3, "<p>HTTP requests reach the internet, and not this machine, private networks or the metadata services of clouds. What is listed here they reach as well.</p>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -83,3 +83,11 @@ func (c client) upload(from io.Reader, name string) ([]byte, error) {
 		Upload: part.Upload, Name: name, Size: part.Offset, SHA256: hex.EncodeToString(digest.Sum(nil)),
 	})
 }
+
+// argument is one that may be left out.
+func argument(args []string, i int) string {
+	if i < len(args) {
+		return args[i]
+	}
+	return ""
+}

@@ -50,7 +50,7 @@ func commands() []command {
 		{"event", "[.path]", "the event that is run, or a part of it", showEvent},
 		{"output", "JSON", "what the run gives back", setOutput},
 		{"set-condition", "true|false", "what follows on a condition", setCondition},
-	}, variableCommands(), toolCommands(), []command{
+	}, variableCommands(), []command{
 		{"save-artifact", "PATH [NAME]", "keep a file with the run; PATH - is standard input and needs a NAME", saveArtifact},
 		{"request", "FILE", "send the HTTP request that a file describes, as events of that type do", sendRequest},
 		{"call", "METHOD [JSON]", "call the server by the name of a method and print its answer", callMethod},

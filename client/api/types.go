@@ -19,9 +19,8 @@ type AcceptKeysOutputBody struct {
 
 // Action is a type of the API.
 type Action struct {
-	Event *EventStep  `json:"event,omitempty"`
-	Tool  *ToolAction `json:"tool,omitempty"`
-	When  string      `json:"when"`
+	Event *EventStep `json:"event,omitempty"`
+	When  string     `json:"when"`
 }
 
 // ActivityBucket is a type of the API.
@@ -1261,14 +1260,6 @@ type Token struct {
 	RevokedAt  *time.Time `json:"revoked_at,omitempty"`
 	Scope      string     `json:"scope"`
 	Token      string     `json:"token,omitempty"` // The token itself, when it is made and never again
-}
-
-// ToolAction is a type of the API.
-type ToolAction struct {
-	Action     string          `json:"action"`
-	Config     json.RawMessage `json:"config"`
-	Credential string          `json:"credential"`
-	Tool       string          `json:"tool"`
 }
 
 // TryInputBody is a type of the API.

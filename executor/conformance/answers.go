@@ -21,7 +21,6 @@ type Answers struct {
 	variables map[string]any
 	uploads   map[string][]byte // by upload
 	artifacts map[string][]byte // by name
-	sent      []string          // tool calls, as JSON
 	given     map[uint64]*proto.HelperAnswer
 	repeated  int
 }
@@ -44,9 +43,6 @@ type callParams struct {
 	Upload, Name, SHA256 string
 	Offset, Size         int
 	Data                 []byte
-	Tool, Action         string
-	Config               map[string]any
-	Credential           string
 }
 
 // Answer answers a call of one execution.
@@ -80,10 +76,6 @@ func (a *Answers) do(method string, p callParams) (any, *proto.HelperError) {
 		return a.variable(method, p)
 	case strings.HasPrefix(method, "artifact."):
 		return a.artifact(method, p)
-	case method == "tool.execute":
-		text, _ := json.Marshal([]any{p.Tool, p.Action, p.Config, p.Credential})
-		a.sent = append(a.sent, string(text))
-		return map[string]any{"sent": len(a.sent)}, nil
 	}
 	return nil, &proto.HelperError{Status: http.StatusNotFound, Message: "There is no call " + method + "."}
 }
@@ -155,13 +147,6 @@ func (a *Answers) Artifact(name string) []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.artifacts[name]
-}
-
-// Sent are the tool calls, each as the JSON of tool, action, config and credential.
-func (a *Answers) Sent() []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return slices.Clone(a.sent)
 }
 
 // Repeated is how often a call came again.

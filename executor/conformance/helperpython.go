@@ -86,25 +86,6 @@ async def main():
 asyncio.run(main())
 `
 
-const pythonTools = `
-import cronium
-print(cronium.execute_tool_action("http", "send", {"n": 1}, "main")["sent"])
-cronium.send_email("ada@example.com", "Hello", "Dear ü,\nbye")
-cronium.send_slack_message("-done \"it\"", credential="team")
-cronium.send_discord_message("$HOME")
-`
-
-const asyncTools = `
-import asyncio, cronium
-async def main():
-    api = cronium.AsyncCronium()
-    print((await api.execute_tool_action("http", "send", {"n": 1}, "main"))["sent"])
-    await api.send_email("ada@example.com", "Hello", "Dear ü,\nbye")
-    await api.send_slack_message("-done \"it\"", credential="team")
-    await api.send_discord_message("$HOME")
-asyncio.run(main())
-`
-
 const pythonArtifacts = `
 import cronium, io
 with open("report ü.txt", "w") as file:

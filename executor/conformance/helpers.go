@@ -19,7 +19,6 @@ func (target Target) testHelpers(t *testing.T) {
 	for language, scripts := range helperScripts() {
 		cases[language+": values"] = func(t *testing.T) { target.testValues(t, scripts.values) }
 		cases[language+": variables"] = func(t *testing.T) { target.testVariables(t, scripts.variables) }
-		cases[language+": tools"] = func(t *testing.T) { target.testTools(t, scripts.tools) }
 		cases[language+": artifacts"] = func(t *testing.T) { target.testArtifacts(t, scripts.artifacts) }
 		cases[language+": refusals"] = func(t *testing.T) { target.testRefusals(t, scripts.refusals) }
 	}
@@ -79,19 +78,6 @@ func (target Target) testVariables(t *testing.T, script Script) {
 		digest, digest,
 	}, "\n")+"\n")
 	equal(t, "stderr", r.Sink.Stderr(), "")
-}
-
-func (target Target) testTools(t *testing.T, script Script) {
-	answers := NewAnswers(nil)
-	r := target.ask(t, script, answers)
-	equal(t, "stdout", r.Sink.Stdout(), "1\n")
-	want := []string{
-		`["http","send",{"n":1},"main"]`,
-		`["email","send",{"body":"Dear ü,\nbye","subject":"Hello","to":"ada@example.com"},""]`,
-		`["slack","send",{"text":"-done \"it\""},"team"]`,
-		`["discord","send",{"text":"$HOME"},""]`,
-	}
-	equal(t, "sent", strings.Join(answers.Sent(), "\n"), strings.Join(want, "\n"))
 }
 
 func (target Target) testArtifacts(t *testing.T, script Script) {

@@ -6,16 +6,16 @@ import (
 
 // languageScripts are one script for each test of the helper API.
 type languageScripts struct {
-	values, variables, tools, artifacts, refusals Script
+	values, variables, artifacts, refusals Script
 }
 
 func helperScripts() map[string]languageScripts {
 	return map[string]languageScripts{
-		"Python":          {Python(pythonValues), Python(pythonVariables), Python(pythonTools), Python(pythonArtifacts), Python(pythonRefusals)},
-		"Python, asyncio": {Python(asyncValues), Python(asyncVariables), Python(asyncTools), Python(asyncArtifacts), Python(asyncRefusals)},
-		"Node.js":         {Node(nodeValues), Node(nodeVariables), Node(nodeTools), Node(nodeArtifacts), Node(nodeRefusals)},
-		"Node.js, ESM":    {module(esmValues), module(esmVariables), module(esmTools), module(esmArtifacts), module(esmRefusals)},
-		"Bash":            {Bash(bashValues), Bash(bashVariables), Bash(bashTools), Bash(bashArtifacts), Bash(bashRefusals)},
+		"Python":          {Python(pythonValues), Python(pythonVariables), Python(pythonArtifacts), Python(pythonRefusals)},
+		"Python, asyncio": {Python(asyncValues), Python(asyncVariables), Python(asyncArtifacts), Python(asyncRefusals)},
+		"Node.js":         {Node(nodeValues), Node(nodeVariables), Node(nodeArtifacts), Node(nodeRefusals)},
+		"Node.js, ESM":    {module(esmValues), module(esmVariables), module(esmArtifacts), module(esmRefusals)},
+		"Bash":            {Bash(bashValues), Bash(bashVariables), Bash(bashArtifacts), Bash(bashRefusals)},
 	}
 }
 
@@ -119,33 +119,6 @@ echo $(cronium_list_variables K_)
 cronium_get_variable LARGE | tr -d '\n' | sha256sum | cut -d ' ' -f 1
 cronium_get_variable LARGE | tr -d '\n' | cronium_set_variable LARGER -
 cronium_get_variable LARGER | tr -d '\n' | sha256sum | cut -d ' ' -f 1
-`
-
-const nodeTools = `
-const cronium = require("cronium");
-(async () => {
-  console.log((await cronium.executeToolAction("http", "send", { n: 1 }, { credential: "main" })).sent);
-  await cronium.sendEmail({ to: "ada@example.com", subject: "Hello", body: "Dear ü,\nbye" });
-  await cronium.sendSlackMessage("-done \"it\"", { credential: "team" });
-  await cronium.sendDiscordMessage({ text: "$HOME" });
-})();
-`
-
-const esmTools = `
-import { executeToolAction, sendEmail, sendSlackMessage, sendDiscordMessage } from "cronium";
-console.log((await executeToolAction("http", "send", { n: 1 }, { credential: "main" })).sent);
-await sendEmail({ to: "ada@example.com", subject: "Hello", body: "Dear ü,\nbye" });
-await sendSlackMessage("-done \"it\"", { credential: "team" });
-await sendDiscordMessage("$HOME");
-`
-
-const bashTools = `
-set -e
-source cronium.sh
-cronium_execute_tool_action http send '{"n": 1}' main | sed 's/[^0-9]//g'
-printf 'Dear ü,\nbye' | cronium_send_email ada@example.com Hello -
-cronium_send_slack_message '-done "it"' team
-cronium_send_discord_message '$HOME'
 `
 
 const nodeArtifacts = `

@@ -26,9 +26,5 @@ cronium_append_variable() { command cronium append-variable "$@"; }
 cronium_list_variables() { command cronium list-variables "$@"; }
 cronium_compare_and_set_variable() { command cronium compare-and-set-variable "$@"; }
 cronium_compare_and_set() { command cronium compare-and-set-variable "$@"; }
-cronium_execute_tool_action() { command cronium execute-tool-action "$@"; }
-cronium_send_email() { command cronium send-email "$@"; }
-cronium_send_slack_message() { command cronium send-slack-message "$@"; }
-cronium_send_discord_message() { command cronium send-discord-message "$@"; }
 cronium_save_artifact() { command cronium save-artifact "$@"; }
 cronium_call() { command cronium call "$@"; }

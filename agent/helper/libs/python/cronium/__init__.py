@@ -21,13 +21,12 @@ from ._async import AsyncCronium
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any, Dict, List, Optional
 
 __all__ = [
     "input", "output", "event", "set_condition",
     "get_variable", "set_variable", "delete_variable", "variable_exists", "increment_variable",
     "append_variable", "list_variables", "compare_and_set", "compare_and_set_variable",
-    "execute_tool_action", "send_email", "send_slack_message", "send_discord_message",
     "save_artifact", "call", "AsyncCronium", "CroniumError", "CroniumAPIError", "CroniumTimeoutError",
 ]
 
@@ -110,36 +109,6 @@ def compare_and_set(key: str, expected: Any, value: Any, *, timeout: Optional[fl
 
 
 compare_and_set_variable = compare_and_set
-
-
-def execute_tool_action(
-    tool: str, action: str, config: Optional[Dict[str, Any]] = None, credential: Optional[str] = None,
-    *, timeout: Optional[float] = None
-) -> Any:
-    """Have a tool do something; returns what came of it. credential is the name of one, if the tool has several."""
-    return _ask(_requests.execute_tool_action(tool, action, config, credential), timeout)
-
-
-def send_email(
-    to: Union[str, List[str]], subject: str, body: str, credential: Optional[str] = None,
-    *, timeout: Optional[float] = None, **more: Any
-) -> Any:
-    """Send an e-mail. more are other settings of the tool's action."""
-    return _ask(_requests.send_email(to, subject, body, credential, more), timeout)
-
-
-def send_slack_message(
-    text: str, credential: Optional[str] = None, *, timeout: Optional[float] = None, **more: Any
-) -> Any:
-    """Send a message to Slack. more are other settings of the tool's action."""
-    return _ask(_requests.send_message("slack", text, credential, more), timeout)
-
-
-def send_discord_message(
-    text: str, credential: Optional[str] = None, *, timeout: Optional[float] = None, **more: Any
-) -> Any:
-    """Send a message to Discord. more are other settings of the tool's action."""
-    return _ask(_requests.send_message("discord", text, credential, more), timeout)
 
 
 def save_artifact(

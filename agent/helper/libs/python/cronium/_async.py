@@ -6,7 +6,7 @@ from . import _agent, _requests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Dict, List, Optional, Union
+    from typing import Any, Dict, List, Optional
 
 _LONGEST = 64 << 20  # bytes of one answer
 _MISSING: Any = object()
@@ -90,28 +90,6 @@ class AsyncCronium:
         return await self._ask(_requests.compare_and_set(key, expected, value), timeout)
 
     compare_and_set_variable = compare_and_set
-
-    async def execute_tool_action(
-        self, tool: str, action: str, config: Optional[Dict[str, Any]] = None, credential: Optional[str] = None,
-        *, timeout: Optional[float] = None
-    ) -> Any:
-        return await self._ask(_requests.execute_tool_action(tool, action, config, credential), timeout)
-
-    async def send_email(
-        self, to: Union[str, List[str]], subject: str, body: str, credential: Optional[str] = None,
-        *, timeout: Optional[float] = None, **more: Any
-    ) -> Any:
-        return await self._ask(_requests.send_email(to, subject, body, credential, more), timeout)
-
-    async def send_slack_message(
-        self, text: str, credential: Optional[str] = None, *, timeout: Optional[float] = None, **more: Any
-    ) -> Any:
-        return await self._ask(_requests.send_message("slack", text, credential, more), timeout)
-
-    async def send_discord_message(
-        self, text: str, credential: Optional[str] = None, *, timeout: Optional[float] = None, **more: Any
-    ) -> Any:
-        return await self._ask(_requests.send_message("discord", text, credential, more), timeout)
 
     async def save_artifact(
         self, source: _requests.Source, name: Optional[str] = None, *, timeout: Optional[float] = None

@@ -8,7 +8,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
+    from typing import Any, BinaryIO, Dict, Iterator, Optional, Tuple, Union
 
     Request = Tuple[str, Dict[str, Any], Optional[str]]
     Source = Union[str, "os.PathLike[str]", BinaryIO]
@@ -46,21 +46,6 @@ def list_variables(prefix: str) -> Request:
 
 def compare_and_set(key: str, expected: Any, value: Any) -> Request:
     return "variable.compare_and_set", {"key": key, "expected": expected, "value": value}, "swapped"
-
-
-def execute_tool_action(tool: str, action: str, config: Optional[Dict[str, Any]], credential: Optional[str]) -> Request:
-    params: Dict[str, Any] = {"tool": tool, "action": action, "config": config or {}}
-    if credential is not None:
-        params["credential"] = credential
-    return "tool.execute", params, ""
-
-
-def send_email(to: Union[str, List[str]], subject: str, body: str, credential: Optional[str], more: Dict[str, Any]) -> Request:
-    return execute_tool_action("email", "send", dict(more, to=to, subject=subject, body=body), credential)
-
-
-def send_message(tool: str, text: str, credential: Optional[str], more: Dict[str, Any]) -> Request:
-    return execute_tool_action(tool, "send", dict(more, text=text), credential)
 
 
 def artifact(source: Source, name: Optional[str]) -> Iterator[Request]:
