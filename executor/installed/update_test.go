@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,9 +53,7 @@ func (h *hub) installRelease(t testing.TB, p *process, version string) *machine 
 		t.Fatal(err)
 	}
 	m.program = stateFile(m, "cronium-agent")
-	if err := os.WriteFile(m.program, raw, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, m.program, raw)
 	if said, err := m.join(p.server.URL, h.code(t).String()); err != nil {
 		t.Fatalf("join: %v: %s", err, said)
 	}
@@ -62,6 +61,17 @@ func (h *hub) installRelease(t testing.TB, p *process, version string) *machine 
 	m.start()
 	p.waitFor(t, m.server)
 	return m
+}
+
+// writeProgram writes what is run next. No other test starts a process meanwhile:
+// that would keep the file open for writing, and it could not be run.
+func writeProgram(t testing.TB, path string, content []byte) {
+	t.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(path, content, 0o755); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // version is that of the agent that takes what is new on a server.
@@ -146,9 +156,7 @@ func TestProgramThatDoesNotReportIsTakenBack(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
 	broken := filepath.Join(t.TempDir(), "agent")
-	if err := os.WriteFile(broken, []byte("#!/bin/sh\nexit 9\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	writeProgram(t, broken, []byte("#!/bin/sh\nexit 9\n"))
 	h.version, h.binary, h.settle = "v1.1.0", broken, time.Millisecond
 	p := h.process(t, "")
 	m := h.installRelease(t, p, "v1.0.0")
