@@ -40,7 +40,7 @@ func (m *machine) site(ctx context.Context, flags ...string) (*site, error) {
 		return nil, err
 	}
 	s := &site{logger: m.log, Site: instance.Site{
-		Binaries: instance.Binaries(binaries), Data: filepath.Join(dir, "data"), Logs: dir, Engine: os.Getenv("DOCKER_HOST"), Flags: flags}}
+		Binaries: instance.Binaries(binaries), Data: filepath.Join(dir, "data"), Logs: dir, Engine: os.Getenv("DOCKER_HOST"), Flags: append([]string{"--api-rate", "0"}, flags...)}}
 	if s.server, err = s.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -121,7 +121,7 @@ func newRun(t *testing.T, random *rand.Rand) *run {
 	}
 	r.site = &instance.Site{
 		Binaries: binaries, Data: filepath.Join(dir, "site"), Logs: filepath.Join(dir, "logs"),
-		Engine: r.engine.host, Flags: []string{"--pool", "4"},
+		Engine: r.engine.host, Flags: []string{"--pool", "4", "--api-rate", "0"},
 	}
 	r.fleet = newFleet(t, r.site)
 	token, err := r.site.Token(t.Context())
