@@ -14,7 +14,7 @@ type member struct {
 
 // Rewrite replaces the value at a path of field names in a JSON object by what f
 // makes of it, and leaves everything else as and where it is. A path that does not
-// exist changes nothing; a value that f makes nil goes.
+// exist changes nothing.
 func Rewrite(object json.RawMessage, f func(json.RawMessage) (json.RawMessage, error), path ...string) (json.RawMessage, error) {
 	if len(path) == 0 {
 		return f(object)
@@ -23,19 +23,14 @@ func Rewrite(object json.RawMessage, f func(json.RawMessage) (json.RawMessage, e
 	if err != nil {
 		return nil, err
 	}
-	kept := members[:0]
-	for _, m := range members {
+	for i, m := range members {
 		if m.name == path[0] {
-			if m.value, err = Rewrite(m.value, f, path[1:]...); err != nil {
+			if members[i].value, err = Rewrite(m.value, f, path[1:]...); err != nil {
 				return nil, err
 			}
-			if m.value == nil {
-				continue
-			}
 		}
-		kept = append(kept, m)
 	}
-	return joined(kept)
+	return joined(members)
 }
 
 // RewriteEach is Rewrite for each entry of the list at the path.

@@ -116,7 +116,7 @@ func schemaName(t reflect.Type, hint string) string {
 func jsonFormat() huma.Format {
 	format := huma.DefaultJSONFormat
 	format.Unmarshal = func(data []byte, v any) error {
-		if depth(data) > maxJSONDepth {
+		if cronium.JSONDepth(data) > maxJSONDepth {
 			return fmt.Errorf("must be nested at most %d deep", maxJSONDepth)
 		}
 		return jsonProblem(json.Unmarshal(data, v))
@@ -125,26 +125,6 @@ func jsonFormat() huma.Format {
 }
 
 const maxJSONDepth = 100
-
-// depth is how deep arrays and objects are nested in JSON.
-func depth(data []byte) int {
-	deepest, now, quoted := 0, 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			now++
-			deepest = max(deepest, now)
-		case c == '}' || c == ']':
-			now--
-		}
-	}
-	return deepest
-}
 
 // add declares an operation. handle gets an input that fits its type.
 func add[I, O any](a *api, o operation, handle func(context.Context, *I) (*O, error)) {

@@ -146,6 +146,20 @@ func author(p *cronium.Principal) store.Author { return store.Author{ID: p.UserI
 
 func etag(version int) string { return fmt.Sprintf(`"%d"`, version) }
 
+// taggedVersion reads the version from an ETag that came back as If-Match.
+func taggedVersion(tag string) (version int, ok bool) {
+	version, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(tag, "W/"), `"`))
+	return version, err == nil
+}
+
+// matched is taggedVersion for what has no other way to name its version.
+func matched(ifMatch string) (int, error) {
+	version, ok := taggedVersion(ifMatch)
+	var problems cronium.Problems
+	problems.Add(ok, "If-Match", "must be the ETag that was read, like \"7\"")
+	return version, problems.Err("The change")
+}
+
 // eventsChanged tells the pages that show events.
 func (h *Handlers) eventsChanged(p *cronium.Principal) {
 	if h.Hub != nil {
@@ -177,8 +191,8 @@ func (a *api) getEvent(ctx context.Context, in *eventInput) (*eventOutput, error
 // base is the version that a change is made on top of.
 func base(inBody int, ifMatch string) (int, error) {
 	if ifMatch != "" {
-		version, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(ifMatch, "W/"), `"`))
-		if err == nil && (inBody == 0 || inBody == version) {
+		version, ok := taggedVersion(ifMatch)
+		if ok && (inBody == 0 || inBody == version) {
 			return version, nil
 		}
 		inBody = 0

@@ -85,9 +85,10 @@ type ScheduleFields struct {
 	Paused        *bool            `json:"paused,omitempty" doc:"Its instants are recorded and fire nothing"`
 }
 
-func set[T any](to *T, from *T) {
-	if from != nil {
-		*to = *from
+// set takes a value where one was sent.
+func set[T any](to, sent *T) {
+	if sent != nil {
+		*to = *sent
 	}
 }
 

@@ -3,8 +3,6 @@ package handlers
 import (
 	"context"
 	"net/http"
-	"strconv"
-	"strings"
 	"time"
 
 	"cronium.dev/cronium"
@@ -92,10 +90,8 @@ func (a *api) updateServer(ctx context.Context, in *updateServerInput) (*serverO
 		return nil, err
 	}
 	if in.IfMatch != "" {
-		version, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(in.IfMatch, "W/"), `"`))
-		var problems cronium.Problems
-		problems.Add(err == nil, "If-Match", "must be the ETag that was read, like \"7\"")
-		if err := problems.Err("The change"); err != nil {
+		version, err := matched(in.IfMatch)
+		if err != nil {
 			return nil, err
 		}
 		if s.Version != version {

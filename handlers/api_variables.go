@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -222,10 +221,8 @@ func (a *api) updateVariable(ctx context.Context, in *updateVariableInput) (*var
 		return nil, err
 	}
 	if in.IfMatch != "" {
-		version, err := strconv.Atoi(strings.Trim(strings.TrimPrefix(in.IfMatch, "W/"), `"`))
-		var problems cronium.Problems
-		problems.Add(err == nil, "If-Match", "must be the ETag that was read, like \"7\"")
-		if err := problems.Err("The change"); err != nil {
+		version, err := matched(in.IfMatch)
+		if err != nil {
 			return nil, err
 		}
 		v.Version = version

@@ -93,23 +93,16 @@ func (f *WebhookFields) apply(w *cronium.Webhook) {
 	if f.Style != nil && cronium.WebhookStyle(*f.Style) != w.Style {
 		setStyle(w, cronium.WebhookStyle(*f.Style))
 	}
-	put(&w.Name, f.Name)
-	put(&w.Header, f.Header)
-	put(&w.TimestampHeader, f.TimestampHeader)
-	put(&w.WindowSeconds, f.WindowSeconds)
-	put(&w.OnceHeader, f.OnceHeader)
-	put(&w.Headers, f.Headers)
-	put(&w.Allow, f.Allow)
-	put(&w.WaitSeconds, f.WaitSeconds)
-	put(&w.RatePerMinute, f.RatePerMinute)
-	put(&w.Enabled, f.Enabled)
-}
-
-// put sets what was sent.
-func put[T any](to, sent *T) {
-	if sent != nil {
-		*to = *sent
-	}
+	set(&w.Name, f.Name)
+	set(&w.Header, f.Header)
+	set(&w.TimestampHeader, f.TimestampHeader)
+	set(&w.WindowSeconds, f.WindowSeconds)
+	set(&w.OnceHeader, f.OnceHeader)
+	set(&w.Headers, f.Headers)
+	set(&w.Allow, f.Allow)
+	set(&w.WaitSeconds, f.WaitSeconds)
+	set(&w.RatePerMinute, f.RatePerMinute)
+	set(&w.Enabled, f.Enabled)
 }
 
 // setStyle changes the style with the headers that belong to it.
@@ -127,8 +120,7 @@ func (h *Handlers) apiWebhookOf(ctx context.Context, r *store.WebhookRow) APIWeb
 	w := &r.Webhook
 	return APIWebhook{
 		ID: w.ID, EventID: w.EventID, EventName: r.EventName, URL: hookURL(ctx, w), LastAt: r.LastAt, Last: r.LastVerdict, ChangedBy: w.ChangedBy, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt,
-		WebhookSettings: WebhookSettings{Name: w.Name, Style: w.Style, Header: w.Header, TimestampHeader: w.TimestampHeader, WindowSeconds: w.WindowSeconds, OnceHeader: w.OnceHeader,
-			Headers: w.Headers, Allow: w.Allow, WaitSeconds: w.WaitSeconds, RatePerMinute: w.RatePerMinute, Enabled: w.Enabled},
+		WebhookSettings: webhookSettings(w),
 	}
 }
 

@@ -187,6 +187,16 @@ func formProblems(w http.ResponseWriter, err error) (problems cronium.Problems, 
 	return e.Fields, e.Message, e.Code.Status(), true
 }
 
+// fieldProblems is formProblems for a page that says what is wrong at its fields:
+// a message only where there are none.
+func fieldProblems(w http.ResponseWriter, err error) (problems cronium.Problems, message string, status int, ok bool) {
+	problems, message, status, ok = formProblems(w, err)
+	if len(problems) > 0 {
+		message = ""
+	}
+	return problems, message, status, ok
+}
+
 // readForm parses what a form sent.
 func readForm(r *http.Request) error {
 	err := r.ParseForm()

@@ -107,7 +107,7 @@ func (h *Handlers) addThen(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return redirect(w, r, "/events/"+page.Event.ID.String()+"/then?done=saved")
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
@@ -119,9 +119,6 @@ func (h *Handlers) addThen(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	page.Problems, page.Message = problems, message
-	if len(problems) > 0 {
-		page.Message = ""
-	}
 	return h.render(w, r, status, page.Page())
 }
 

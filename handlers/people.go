@@ -166,13 +166,10 @@ func (h *Handlers) setPasswordByLink(w http.ResponseWriter, r *http.Request) err
 			return redirect(w, r, "/")
 		}
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
 	page.Problems, page.Message = problems, message
-	if len(problems) > 0 {
-		page.Message = ""
-	}
 	return h.renderNewPassword(w, r, status, page)
 }

@@ -100,14 +100,11 @@ func (h *Handlers) addSchedule(w http.ResponseWriter, r *http.Request) error {
 		h.schedulesMoved(r.Context())
 		return redirect(w, r, "/events/"+page.Event.ID.String()+"/when?done=scheduled")
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
 	page.Form, page.Problems, page.Message = form, problems, message
-	if len(problems) > 0 {
-		page.Message = ""
-	}
 	return h.render(w, r, status, page.Page())
 }
 
@@ -187,14 +184,11 @@ func (h *Handlers) saveSchedule(w http.ResponseWriter, r *http.Request) error {
 		h.schedulesMoved(r.Context())
 		return redirect(w, r, "/schedules/"+page.Row.ID.String()+"?done=saved")
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
 	page.Form, page.Problems, page.Message = form, problems, message
-	if len(problems) > 0 {
-		page.Message = ""
-	}
 	return h.render(w, r, status, page.Page())
 }
 

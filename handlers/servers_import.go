@@ -55,11 +55,8 @@ func (h *Handlers) importServers(w http.ResponseWriter, r *http.Request) error {
 	status := http.StatusOK
 	if err != nil {
 		var ok bool
-		if page.Problems, page.Message, status, ok = formProblems(w, err); !ok {
+		if page.Problems, page.Message, status, ok = fieldProblems(w, err); !ok {
 			return err
-		}
-		if len(page.Problems) > 0 {
-			page.Message = ""
 		}
 	}
 	page.Shown, page.Plans = plan != nil, plan

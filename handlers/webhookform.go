@@ -125,15 +125,12 @@ func (h *Handlers) makeWebhookByForm(w http.ResponseWriter, r *http.Request) err
 		secret, err = h.makeWebhook(r.Context(), &hook, form.Secret)
 	}
 	if err != nil {
-		problems, message, status, ok := formProblems(w, err)
+		problems, message, status, ok := fieldProblems(w, err)
 		if !ok {
 			return err
 		}
 		form.Secret = ""
 		page := views.WebhookEdit{Form: form, Problems: atFields(problems, form.Style), Message: message}
-		if len(problems) > 0 {
-			page.Message = ""
-		}
 		return h.renderWebhookForm(w, r, status, page)
 	}
 	return h.renderWebhookAt(w, r, hook.ID, http.StatusCreated, views.WebhookPage{Secret: secret})
@@ -171,13 +168,10 @@ func (h *Handlers) saveWebhook(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		return redirect(w, r, "/webhooks/"+id.String()+"?done=webhook")
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
 	page := views.WebhookEdit{ID: &id, Form: form, Problems: atFields(problems, form.Style), Message: message}
-	if len(problems) > 0 {
-		page.Message = ""
-	}
 	return h.renderWebhookForm(w, r, status, page)
 }

@@ -140,13 +140,11 @@ func (h *Handlers) afterWebhook(w http.ResponseWriter, r *http.Request, to strin
 	if err == nil {
 		return redirect(w, r, to)
 	}
-	problems, message, status, ok := formProblems(w, err)
+	problems, message, status, ok := fieldProblems(w, err)
 	if !ok {
 		return err
 	}
-	if page.Problems, page.Message = problems, message; len(problems) > 0 {
-		page.Message = ""
-	}
+	page.Problems, page.Message = problems, message
 	return h.renderWebhook(w, r, status, page)
 }
 

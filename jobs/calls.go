@@ -37,9 +37,9 @@ type Caller interface {
 	Call(ctx context.Context, of CallOf, method string, params json.RawMessage) (json.RawMessage, error)
 }
 
-// lineOf has calls about variables, and parts of an artifact, follow one another
+// laneOf has calls about variables, and parts of an artifact, follow one another
 // as the script made them.
-func lineOf(method string) string {
+func laneOf(method string) string {
 	kind, _, _ := strings.Cut(method, ".")
 	if kind == "variable" || kind == "artifact" {
 		return kind

@@ -162,11 +162,9 @@ func (e *Engine) insertTargets(ctx context.Context, tx pgx.Tx, job cronium.Job, 
 		if kind == cronium.TargetAgent {
 			queue = store.AgentQueue(t.Holder)
 		}
-		entries[i] = river.InsertManyParams{
-			Args: runArgs{JobID: job.ID, WorkspaceID: job.WorkspaceID, EventID: job.EventID, Version: job.Version, Priority: job.Priority,
-				ServerID: &released[i].ServerID, Target: kind},
-			InsertOpts: &river.InsertOpts{Queue: queue, ScheduledAt: t.At},
-		}
+		args := argsOf(&job)
+		args.ServerID, args.Target = &released[i].ServerID, kind
+		entries[i] = river.InsertManyParams{Args: args, InsertOpts: &river.InsertOpts{Queue: queue, ScheduledAt: t.At}}
 	}
 	if _, err := e.queue.InsertManyFastTx(ctx, tx, entries); err != nil {
 		return fmt.Errorf("put the servers of job %s into the queue: %w", job.ID, err)

@@ -235,8 +235,7 @@ func (r *Request) idempotency() *store.Idempotency {
 
 // insert adds a job's entry to the queue, due at a time (zero: now).
 func (e *Engine) insert(ctx context.Context, tx pgx.Tx, job cronium.Job, target cronium.TargetKind, at time.Time) error {
-	args := runArgs{JobID: job.ID, WorkspaceID: job.WorkspaceID, EventID: job.EventID, Version: job.Version, Priority: job.Priority}
-	_, err := e.queue.InsertTx(ctx, tx, args, &river.InsertOpts{Queue: string(target), ScheduledAt: at})
+	_, err := e.queue.InsertTx(ctx, tx, argsOf(&job), &river.InsertOpts{Queue: string(target), ScheduledAt: at})
 	if err != nil {
 		return fmt.Errorf("put job %s into the queue: %w", job.ID, err)
 	}

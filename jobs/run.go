@@ -301,7 +301,7 @@ func (r *run) order() executor.Run {
 		Started: r.execution.Status == cronium.ExecutionRunning,
 		Cancel:  r.cancelled.Done(),
 		Away:    r.away,
-		Lane:    lineOf,
+		Lane:    laneOf,
 	}
 }
 

@@ -139,7 +139,7 @@ func (f *firer) Queue(ctx context.Context, tx pgx.Tx, jobs []*cronium.Job) error
 	entries := make([]river.InsertManyParams, len(jobs))
 	for i, j := range jobs {
 		entries[i] = river.InsertManyParams{
-			Args:       runArgs{JobID: j.ID, WorkspaceID: j.WorkspaceID, EventID: j.EventID, Version: j.Version, Priority: j.Priority},
+			Args:       argsOf(j),
 			InsertOpts: &river.InsertOpts{Queue: string(f.queues[j.ID])},
 		}
 	}

@@ -28,6 +28,11 @@ type runArgs struct {
 	Target   cronium.TargetKind `json:"target,omitempty"`
 }
 
+// argsOf is the entry of a job.
+func argsOf(j *cronium.Job) runArgs {
+	return runArgs{JobID: j.ID, WorkspaceID: j.WorkspaceID, EventID: j.EventID, Version: j.Version, Priority: j.Priority}
+}
+
 // Kind names the entries. It is in the database: never change it.
 func (runArgs) Kind() string { return "run" }
 

@@ -101,7 +101,7 @@ func (s *Store) pass(ctx context.Context, tx pgx.Tx, job cronium.ID) (*Waits, er
 		return nil, err
 	}
 	// It may have been let go by a gate that it cannot use now.
-	return waits, s.releaseGates(ctx, tx, g, s.queueEntry())
+	return waits, s.releaseGates(ctx, tx, g, waits.For, s.queueEntry())
 }
 
 // refusal is what keeps the job from running; nil: nothing. The rates come last,

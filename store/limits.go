@@ -76,7 +76,7 @@ func (s *Store) changeQueue(ctx context.Context, workspace cronium.ID, change fu
 			return err
 		}
 		if g.Running > 0 {
-			return s.releaseGates(ctx, tx, &g, s.queueEntry())
+			return s.releaseGates(ctx, tx, &g, "", s.queueEntry())
 		}
 		all.waiting = cronium.WaitingQuota
 		return release(ctx, tx, all, cronium.ID{}, mostReleased, s.queueEntry())

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -13,7 +14,10 @@ import (
 // first, then the most urgent, then the oldest. It is exact for jobs that wait
 // for a limit; the others go by their turns (jobs/turns.go), which let less
 // urgent ones pass now and then.
-const queueOrder = `ahead DESC, array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority), id`
+const queueOrder = `ahead DESC, ` + urgency + `, id`
+
+// urgency is the place of a priority in that order, from 1; rankOf says the same.
+const urgency = `array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority)`
 
 // queued are the jobs that a look at the queue takes into account: those that
 // were put first, and the 10,000 oldest of the others.
@@ -89,11 +93,11 @@ func (s *Store) QueueJobs(ctx context.Context, workspace cronium.ID, reason *cro
 			FROM (
 				SELECT * FROM `+queued+`
 				WHERE ($2::text IS NULL OR waiting = $2)
-					AND (-ahead, array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority), id) > (-$3::integer, $4::integer, $5::uuid)
+					AND (-ahead, `+urgency+`, id) > (-$3::integer, $4::integer, $5::uuid)
 				ORDER BY `+queueOrder+` LIMIT $6) j
 			JOIN events e ON e.id = j.event_id
 			LEFT JOIN event_versions v ON v.event_id = j.event_id AND v.number = j.version
-			ORDER BY j.ahead DESC, array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], j.priority), j.id`,
+			ORDER BY j.ahead DESC, `+strings.Replace(urgency, "priority", "j.priority", 1)+`, j.id`,
 			workspace, reason, after.Ahead, after.Rank, after.ID, limit+1)
 		if err != nil {
 			return err

@@ -40,15 +40,19 @@ func (s *Store) releaseWaiting(ctx context.Context, tx pgx.Tx, job cronium.ID, q
 	if err != nil {
 		return err
 	}
-	return s.releaseGates(ctx, tx, g, queue)
+	return s.releaseGates(ctx, tx, g, "", queue)
 }
 
-// releaseGates is releaseWaiting for locked gates. The job itself stays.
-func (s *Store) releaseGates(ctx context.Context, tx pgx.Tx, g *gates, queue queueFunc) error {
+// releaseGates is releaseWaiting for locked gates. The job itself stays, and so do
+// those that wait for full, a gate that has no room; "" = none is known.
+func (s *Store) releaseGates(ctx context.Context, tx pgx.Tx, g *gates, full cronium.Waiting, queue queueFunc) error {
 	if g.Paused {
 		return nil
 	}
 	for _, gate := range g.counted() {
+		if gate.waiting == full {
+			continue
+		}
 		running, err := gate.running(ctx, tx)
 		if err != nil {
 			return err
@@ -70,8 +74,8 @@ func release(ctx context.Context, tx pgx.Tx, gate counted, but cronium.ID, room 
 	rows, err := tx.Query(ctx, fmt.Sprintf(`
 		UPDATE jobs j SET waiting = '' FROM (
 			SELECT id FROM jobs WHERE %s AND status = 'QUEUED' AND waiting = '%s' AND id <> $%d
-			ORDER BY ahead DESC, array_position(ARRAY['CRITICAL', 'HIGH', 'NORMAL', 'LOW'], priority), id LIMIT $%d) w
-		WHERE j.id = w.id RETURNING `+jobColumns("j"), gate.which, gate.waiting, n+1, n+2), append(slices.Clone(gate.args), but, min(room, mostReleased))...)
+			ORDER BY %s LIMIT $%d) w
+		WHERE j.id = w.id RETURNING `+jobColumns("j"), gate.which, gate.waiting, n+1, queueOrder, n+2), append(slices.Clone(gate.args), but, min(room, mostReleased))...)
 	if err != nil {
 		return err
 	}
@@ -95,7 +99,7 @@ func (s *Store) releaseEvent(ctx context.Context, tx pgx.Tx, workspace, event cr
 		return err
 	}
 	if g.Concurrency > 0 {
-		return s.releaseGates(ctx, tx, &g, s.queueEntry())
+		return s.releaseGates(ctx, tx, &g, "", s.queueEntry())
 	}
 	g.Concurrency = 1 // for the gate; there is no limit any more
 	return release(ctx, tx, g.counted()[0], cronium.ID{}, mostReleased, s.queueEntry())

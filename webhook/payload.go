@@ -104,7 +104,7 @@ func parse(w *cronium.Webhook, header http.Header, body []byte) (json.RawMessage
 }
 
 func parseJSON(body []byte) (json.RawMessage, error) {
-	if depth(body) > maxDepth {
+	if cronium.JSONDepth(body) > maxDepth {
 		return nil, refuse("The body's JSON is nested more than %d deep.", maxDepth)
 	}
 	if !json.Valid(body) {
@@ -175,24 +175,4 @@ func (p *Payload) know(w *cronium.Webhook, header http.Header, parsed json.RawMe
 
 func refuse(format string, args ...any) error {
 	return cronium.Errorf(cronium.CodeInvalid, format, args...)
-}
-
-// depth is how deep arrays and objects are nested in JSON, valid or not.
-func depth(data []byte) int {
-	deepest, now, quoted := 0, 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{' || c == '[':
-			now++
-			deepest = max(deepest, now)
-		case c == '}' || c == ']':
-			now--
-		}
-	}
-	return deepest
 }

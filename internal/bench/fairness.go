@@ -54,7 +54,7 @@ func fairness(ctx context.Context, m *machine) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := gather(ctx, engine, many); err != nil {
+	if err := gather(ctx, engine, many, crowd); err != nil {
 		return 0, err
 	}
 	crowded, err := singleWaits(ctx, s, engine, single)
@@ -69,13 +69,13 @@ func fairness(ctx context.Context, m *machine) (float64, error) {
 	return median(crowded) / median(idle), err
 }
 
-// gather has a crowd of jobs accepted, faster than they are worked off.
-func gather(ctx context.Context, engine *jobs.Engine, request jobs.Request) error {
+// gather has so many jobs accepted, twenty at a time.
+func gather(ctx context.Context, engine *jobs.Engine, request jobs.Request, count int) error {
 	var filling sync.WaitGroup
 	var failed atomic.Pointer[error]
 	for range 20 {
 		filling.Go(func() {
-			for range crowd / 20 {
+			for range count / 20 {
 				if _, err := engine.Enqueue(ctx, request); err != nil {
 					failed.Store(&err)
 					return

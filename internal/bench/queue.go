@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -136,21 +135,8 @@ func ourRate(ctx context.Context, m *machine, count int) (float64, error) {
 		return 0, err
 	}
 	defer stop()
-	var filling sync.WaitGroup
-	var failed atomic.Pointer[error]
-	for range 20 {
-		filling.Go(func() {
-			for range count / 20 {
-				if _, err := engine.Enqueue(ctx, request); err != nil {
-					failed.Store(&err)
-					return
-				}
-			}
-		})
-	}
-	filling.Wait()
-	if err := failed.Load(); err != nil {
-		return 0, *err
+	if err := gather(ctx, engine, request, count); err != nil {
+		return 0, err
 	}
 	start := time.Now()
 	if err := engine.Start(ctx); err != nil {
