@@ -112,6 +112,7 @@ type Job struct {
 	GroupKey    string     // jobs of a workspace with the same key share GroupLimit; "" = none
 	GroupLimit  int        // of the jobs with GroupKey run at once
 	Alone       bool       // no other job with the same Source runs at the same time
+	Follows     bool       // the version that it runs has actions, and it is no test run
 	Input       json.RawMessage
 	Output      json.RawMessage // what the script gave to output(); nil if nothing
 	Condition   *bool           // what the script gave to setCondition()

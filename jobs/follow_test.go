@@ -95,6 +95,34 @@ func TestEventsFollowTheEndsThatTheyAreFor(t *testing.T) {
 	}
 }
 
+func TestTheVersionThatAJobRunsSaysWhatFollows(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	engine := s.idle()
+	event := s.then(step(s.event(cronium.EventBash, "true", nil), cronium.WhenAlways, ""))
+	content, err := s.store.Content(t.Context(), s.workspace, event, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := s.ended(engine, event, cronium.ResultSuccess, "null")
+	test, err := engine.Enqueue(t.Context(), Request{WorkspaceID: s.workspace, EventID: event, Trigger: cronium.TriggerTest, Draft: &store.Draft{Content: *content}})
+	if err != nil || test.Follows {
+		t.Errorf("a test run: %+v, %v; want that nothing follows", test, err)
+	}
+	content.Then = nil
+	if _, err := s.store.SaveVersion(t.Context(), s.workspace, event, 1, *content, "", store.Author{ID: cronium.NewID(), Name: "ann"}); err != nil {
+		t.Fatal(err)
+	}
+	second := s.ended(engine, event, cronium.ResultSuccess, "null")
+	s.followAll(engine)
+	if list := s.followUps(first.ID); len(list) != 1 {
+		t.Errorf("after the version with an action: %+v, want one", list)
+	}
+	if list := s.followUps(second.ID); len(list) != 0 {
+		t.Errorf("after the version without: %+v, want none", list)
+	}
+}
+
 func TestTheInputOfWhatFollowsIsMadeOfTheJob(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

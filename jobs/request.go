@@ -146,7 +146,7 @@ func (e *Engine) jobOf(ctx context.Context, r *Request, event *store.Runnable) (
 	return &cronium.Job{
 		ID: cronium.NewID(), GroupKey: group, GroupLimit: limit, WorkspaceID: r.WorkspaceID, EventID: r.EventID, Version: r.Version, Priority: r.Priority,
 		Status: cronium.JobQueued, Trigger: r.Trigger, TriggeredBy: r.TriggeredBy, RerunOf: r.RerunOf, Input: r.Input, Servers: r.Servers,
-		Source: r.Source, FireAt: r.FireAt, Depth: r.Depth,
+		Source: r.Source, FireAt: r.FireAt, Depth: r.Depth, Follows: len(content.Then) > 0 && r.Trigger != cronium.TriggerTest,
 	}, content.Target, nil
 }
 

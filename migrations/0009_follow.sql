@@ -1,8 +1,8 @@
--- What follows a job: other events, tools. What tools act with, and each call.
+-- What follows a job: other events.
 
-ALTER TABLE events ADD COLUMN follows boolean NOT NULL DEFAULT false; -- its current version has actions, or it has alerts
+ALTER TABLE jobs ADD COLUMN follows boolean NOT NULL DEFAULT false; -- the version that it runs has actions
 
--- Ends of jobs whose event has something that follows. A row is stored by the
+-- Ends of jobs that something follows. A row is stored by the
 -- statement that makes the job final, whichever that is, and removed in the
 -- transaction that stores what follows.
 CREATE TABLE job_ends (
@@ -15,14 +15,12 @@ CREATE INDEX job_ends_due ON job_ends (due_at);
 
 CREATE FUNCTION cronium_job_ended() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    INSERT INTO job_ends (job_id, workspace_id)
-    SELECT NEW.id, NEW.workspace_id FROM events WHERE id = NEW.event_id AND follows
-    ON CONFLICT DO NOTHING;
+    INSERT INTO job_ends (job_id, workspace_id) VALUES (NEW.id, NEW.workspace_id) ON CONFLICT DO NOTHING;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER job_ended AFTER UPDATE OF result ON jobs FOR EACH ROW
-WHEN (OLD.result = '' AND NEW.result <> '' AND NEW.trigger <> 'TEST')
+WHEN (NEW.follows AND OLD.result = '' AND NEW.result <> '')
 EXECUTE FUNCTION cronium_job_ended();
 
 -- What followed a job, or why it did not.
@@ -33,7 +31,6 @@ CREATE TABLE follow_ups (
     reason       text NOT NULL,    -- the action's When
     event_id     uuid,             -- that was to run
     next_job     uuid,             -- that it fired
-    call_id      uuid,             -- of a tool
     note         text NOT NULL DEFAULT '', -- for a person: why nothing followed, or what was without a value
     at           timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (job_id, number)

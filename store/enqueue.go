@@ -138,11 +138,11 @@ func insertJob(ctx context.Context, tx pgx.Tx, j *cronium.Job) error {
 	// The event is locked against its removal: it must be there, or see this job.
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, rerun_of, input, servers,
-			source_id, fire_at, depth, group_key, group_limit, alone)
-		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16
+			source_id, fire_at, depth, group_key, group_limit, alone, follows)
+		SELECT $1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
 		FROM events WHERE workspace_id = $2 AND id = $3 FOR KEY SHARE`,
 		j.ID, j.WorkspaceID, j.EventID, j.Version, j.Priority, j.Trigger, j.TriggeredBy, j.RerunOf, j.Input, j.Servers,
-		j.Source, j.FireAt, j.Depth, j.GroupKey, j.GroupLimit, j.Alone)
+		j.Source, j.FireAt, j.Depth, j.GroupKey, j.GroupLimit, j.Alone, j.Follows)
 	if err != nil {
 		return fmt.Errorf("insert job: %w", err)
 	}

@@ -20,6 +20,7 @@ func (f *fixture) followed(t *testing.T) (next cronium.ID) {
 		t.Fatal(err)
 	}
 	f.lead(t, f.event, e.ID)
+	f.follows = true
 	return e.ID
 }
 

@@ -23,7 +23,7 @@ func columns(table, names string) string {
 func jobColumns(table string) string {
 	return columns(table, `id workspace_id event_id version priority status result trigger triggered_by rerun_of
 		input output condition attempts next_attempt waiting error cancelled_at cancelled_by claimed_at started_at finished_at
-		servers targets targets_succeeded targets_failed source_id fire_at depth group_key group_limit alone`)
+		servers targets targets_succeeded targets_failed source_id fire_at depth group_key group_limit alone follows`)
 }
 
 // scanJob gives the destinations of jobColumns.
@@ -31,7 +31,7 @@ func scanJob(j *cronium.Job) []any {
 	return []any{&j.ID, &j.WorkspaceID, &j.EventID, &j.Version, &j.Priority, &j.Status, &j.Result, &j.Trigger, &j.TriggeredBy, &j.RerunOf,
 		&j.Input, &j.Output, &j.Condition, &j.Attempts, &j.NextAttempt, &j.Waiting, &j.Error, &j.CancelledAt, &j.CancelledBy,
 		&j.ClaimedAt, &j.StartedAt, &j.FinishedAt, &j.Servers, &j.Targets, &j.Succeeded, &j.Failed,
-		&j.Source, &j.FireAt, &j.Depth, &j.GroupKey, &j.GroupLimit, &j.Alone}
+		&j.Source, &j.FireAt, &j.Depth, &j.GroupKey, &j.GroupLimit, &j.Alone, &j.Follows}
 }
 
 func rowToJob(row pgx.CollectableRow) (cronium.Job, error) {

@@ -11,7 +11,7 @@ import (
 	"cronium.dev/cronium"
 )
 
-// saveThen checks what follows an event and stores that something does. A circle
+// saveThen checks what follows an event and stores which events do. A circle
 // of events is refused and named. It is for an event that is being saved; kept
 // are the actions that it had, whose events may be gone or archived since.
 func saveThen(ctx context.Context, tx pgx.Tx, e *cronium.Event, content *cronium.Content, kept []cronium.Action) error {
@@ -25,10 +25,7 @@ func saveThen(ctx context.Context, tx pgx.Tx, e *cronium.Event, content *cronium
 			return err
 		}
 	}
-	if err := problems.Err("The event"); err != nil {
-		return err
-	}
-	return setFollows(ctx, tx, e.WorkspaceID, e.ID)
+	return problems.Err("The event")
 }
 
 // linkEvent notes that next follows e, or what is wrong with that.
@@ -82,14 +79,6 @@ func pathBetween(ctx context.Context, tx pgx.Tx, from, to cronium.ID) ([]string,
 		return nil, nil
 	}
 	return names, err
-}
-
-// setFollows stores whether anything follows the jobs of an event.
-func setFollows(ctx context.Context, tx pgx.Tx, workspace, event cronium.ID) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE events e SET follows = EXISTS (SELECT FROM event_links l WHERE l.event_id = e.id)
-		WHERE e.workspace_id = $1 AND e.id = $2`, workspace, event)
-	return err
 }
 
 // LeadsTo lists the events after which an event runs, by name.

@@ -201,23 +201,23 @@ func insertJobs(ctx context.Context, tx pgx.Tx, jobs []*cronium.Job) error {
 	ids, workspaces, events, sources := make([]cronium.ID, n), make([]cronium.ID, n), make([]cronium.ID, n), make([]*cronium.ID, n)
 	versions, groupLimits, depths := make([]int32, n), make([]int32, n), make([]int32, n)
 	priorities, triggers, names, groups := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	inputs, fireAt, alone := make([]*string, n), make([]*time.Time, n), make([]bool, n)
+	inputs, fireAt, alone, follows := make([]*string, n), make([]*time.Time, n), make([]bool, n), make([]bool, n)
 	for i, j := range jobs {
 		ids[i], workspaces[i], events[i], sources[i], fireAt[i] = j.ID, j.WorkspaceID, j.EventID, j.Source, j.FireAt
 		versions[i], groupLimits[i], depths[i] = int32(j.Version), int32(j.GroupLimit), int32(j.Depth)
 		priorities[i], triggers[i], names[i], groups[i] = string(j.Priority), string(j.Trigger), j.TriggeredBy, j.GroupKey
-		alone[i] = j.Alone
+		alone[i], follows[i] = j.Alone, j.Follows
 		if len(j.Input) > 0 {
 			text := string(j.Input)
 			inputs[i] = &text
 		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, input, source_id, fire_at, depth, group_key, group_limit, alone)
-		SELECT id, workspace, event, version, priority, 'QUEUED', trigger, by, input::json, source, fire_at, depth, group_key, group_limit, alone
-		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::timestamptz[], $11::int[], $12::text[], $13::int[], $14::bool[])
-			AS j(id, workspace, event, version, priority, trigger, by, input, source, fire_at, depth, group_key, group_limit, alone)`,
-		ids, workspaces, events, versions, priorities, triggers, names, inputs, sources, fireAt, depths, groups, groupLimits, alone)
+		INSERT INTO jobs (id, workspace_id, event_id, version, priority, status, trigger, triggered_by, input, source_id, fire_at, depth, group_key, group_limit, alone, follows)
+		SELECT id, workspace, event, version, priority, 'QUEUED', trigger, by, input::json, source, fire_at, depth, group_key, group_limit, alone, follows
+		FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::timestamptz[], $11::int[], $12::text[], $13::int[], $14::bool[], $15::bool[])
+			AS j(id, workspace, event, version, priority, trigger, by, input, source, fire_at, depth, group_key, group_limit, alone, follows)`,
+		ids, workspaces, events, versions, priorities, triggers, names, inputs, sources, fireAt, depths, groups, groupLimits, alone, follows)
 	if err != nil {
 		return fmt.Errorf("insert jobs: %w", err)
 	}

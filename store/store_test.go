@@ -23,6 +23,7 @@ type fixture struct {
 	workspace cronium.ID
 	event     cronium.ID
 	process   cronium.ID
+	follows   bool // what is accepted from now on has something that follows
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -61,7 +62,7 @@ func (f *fixture) exec(t *testing.T, sql string, args ...any) {
 func (f *fixture) enqueue(t *testing.T) *cronium.Job {
 	t.Helper()
 	j := &cronium.Job{ID: cronium.NewID(), WorkspaceID: f.workspace, EventID: f.event, Version: 1,
-		Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual, TriggeredBy: "ann", Input: []byte(`{"a":"\u0000"}`)}
+		Priority: cronium.PriorityNormal, Trigger: cronium.TriggerManual, TriggeredBy: "ann", Follows: f.follows, Input: []byte(`{"a":"\u0000"}`)}
 	if _, err := f.Enqueue(f.ctx, j, nil, noQueue); err != nil {
 		t.Fatal(err)
 	}
